@@ -1,0 +1,1 @@
+"""Labels and pictures before any model sees them. Works without torch."""

@@ -1,0 +1,9 @@
+"""The one exception that stands for a mistake in what a user handed in."""
+
+
+class InputError(ValueError):
+    """A file, picture, label or setting that cannot be used as it is.
+
+    The message is one sentence that names the place (file, row), what was expected, what was
+    found and what to do. Command-line tools print it without a traceback and exit with 1.
+    """

@@ -1,0 +1,1 @@
+"""Pure functions on arrays: what predictions are worth. Works without torch."""
