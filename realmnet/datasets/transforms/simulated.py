@@ -10,7 +10,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmcv.transforms.utils import cache_randomness
 from mmpretrain.registry import TRANSFORMS
 
 from realmnet.errors import InputError
@@ -57,7 +56,6 @@ class ScaledAffine(BaseTransform):
         self.shear = shear
         self.angles = angles
 
-    @cache_randomness
     def draw(self) -> tuple[np.ndarray, float, np.ndarray]:
         """Draw scale factors (x, y), rotation and shears (x, y), angles in degrees."""
         factors = np.random.uniform(*self.scale, size=2)
@@ -132,7 +130,6 @@ class KernelBlur(BaseTransform):
         self.kernel_size = kernel_size
         self.sigma = tuple(sigma)
 
-    @cache_randomness
     def draw(self) -> float:
         """Draw the standard deviation in pixels."""
         return float(np.random.uniform(*self.sigma))
