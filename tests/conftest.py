@@ -21,3 +21,13 @@ def real_data() -> Path:
 def image_sets(real_data) -> Path:
     """The published label files."""
     return real_data / 'psmm_annotations' / 'ImageSets' / 'Main'
+
+
+@pytest.fixture(scope='session')
+def synthetic_psmm(tmp_path_factory) -> Path:
+    """A small synthetic PSMM: 64 px, a few patients, the published layout."""
+    from realmnet.curation.synthetic import SyntheticArguments, make_synthetic
+
+    root = tmp_path_factory.mktemp('data') / 'PSMM'
+    make_synthetic(root, SyntheticArguments(patients=14, size=64, labels='even', seed=42))
+    return root

@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import os
 from copy import deepcopy
 from pathlib import Path
 
@@ -102,8 +101,8 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options)
     apply_arguments(cfg, args)
-    prepare_launch(cfg, args.launcher)
-    if not args.skip_data_check and int(os.environ.get('RANK', 0)) == 0:
+    rank = prepare_launch(cfg, args.launcher)
+    if rank == 0 and not args.skip_data_check:
         check_data(list(datasets(cfg, ['test'])), list(datasets(cfg, ['train', 'val'])))
     runner = RUNNERS.build(cfg)
     if args.out and args.out.endswith('.pkl'):

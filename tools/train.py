@@ -1,7 +1,6 @@
 """Train a model."""
 
 import argparse
-import os
 from pathlib import Path
 
 import torch
@@ -73,8 +72,8 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options, args.fragments)
     apply_arguments(cfg, args)
-    prepare_launch(cfg, args.launcher)
-    if not args.skip_data_check and int(os.environ.get('RANK', 0)) == 0:
+    rank = prepare_launch(cfg, args.launcher)
+    if rank == 0 and not args.skip_data_check:
         used = ['train'] if args.no_validate else ['train', 'val']
         others = [name for name in ('val', 'test') if name not in used]
         check_data(list(datasets(cfg, used)), list(datasets(cfg, others)))

@@ -2,7 +2,9 @@
 
 from .checkpoint_io import CheckpointError, read_checkpoint
 from .hooks import EpochSeedHook, RunCheckpointHook, seed_worker
+from .label_order import LabelOrderHook
 from .launch import prepare_launch
+from .metric import MultiLabelReport
 from .runner import RealMRunner
 from .storage import AtomicBackend
 from .weights import LoadReport, load_weights
@@ -11,7 +13,9 @@ __all__ = [
     'AtomicBackend',
     'CheckpointError',
     'EpochSeedHook',
+    'LabelOrderHook',
     'LoadReport',
+    'MultiLabelReport',
     'RealMRunner',
     'RunCheckpointHook',
     'load_weights',

@@ -29,7 +29,7 @@ class RunCheckpointHook(CheckpointHook):
     to resume from.
 
     Args:
-        backend_args: mmengine file backend; the atomic one by default.
+        backend_args: mmengine file backend; for local folders the atomic one by default.
         **kwargs: as for mmengine's ``CheckpointHook``, without ``published_keys``.
 
     Raises:
@@ -44,7 +44,8 @@ class RunCheckpointHook(CheckpointHook):
                     f'RunCheckpointHook does not take {key}, which would write without the file '
                     'backend; publish a checkpoint afterwards with a tool.'
                 )
-        backend_args = backend_args or {'backend': 'atomic'}
+        if backend_args is None and '://' not in str(kwargs.get('out_dir')):
+            backend_args = {'backend': 'atomic'}
         super().__init__(*args, backend_args=backend_args, **kwargs)
         self._kept: list[str] = []
         self._first_is_read_back = False
@@ -134,7 +135,7 @@ class EpochSeedHook(Hook):
     priority = 'LOWEST'  # nothing may draw between this and the first batch
 
     def before_train(self, runner: Any) -> None:
-        """Refuse a dataloader whose workers outlive the epoch.
+        """Refuse what cannot be resumed exactly, or say so.
 
         Raises:
             InputError: if ``persistent_workers`` is set.
@@ -143,6 +144,14 @@ class EpochSeedHook(Hook):
             raise InputError(
                 'EpochSeedHook needs persistent_workers=False in train_dataloader: workers that '
                 'live on keep random states that a resumed run cannot restore.'
+            )
+        counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        batches = len(runner.train_dataloader)
+        if batches % counts:
+            runner.logger.warning(
+                f'accumulative_counts={counts} does not divide the {batches} batches of an epoch: '
+                'gradients left over at its end are not in the checkpoint, so a resumed run will '
+                'differ slightly from one that never stopped.'
             )
 
     def before_train_epoch(self, runner: Any) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import warnings
 from datetime import timedelta
 from typing import Literal
 
@@ -27,7 +28,7 @@ _PLACE = {
 }
 
 
-def prepare_launch(cfg: Config, launcher: Launcher = 'none', threads: int | None = None) -> None:
+def prepare_launch(cfg: Config, launcher: Launcher = 'none', threads: int | None = None) -> int:
     """Make ``cfg`` and this process ready for ``Runner.from_cfg``.
 
     On GPUs the runner opens the process group itself (NCCL). On machines without one, or with
@@ -40,6 +41,9 @@ def prepare_launch(cfg: Config, launcher: Launcher = 'none', threads: int | None
         launcher: who started the processes: ``'pytorch'`` is torchrun.
         threads: threads of each process. By default ``OMP_NUM_THREADS`` decides, and without
             it the cores are divided by the processes of this machine.
+
+    Returns:
+        The rank of this process, 0 for the main one.
 
     Raises:
         InputError: if the launcher is unknown or did not start this process, or if there are
@@ -54,9 +58,17 @@ def prepare_launch(cfg: Config, launcher: Launcher = 'none', threads: int | None
     rank, world_size, local_rank, local_size = (
         (0, 1, 0, 1) if launcher == 'none' else _place(launcher)
     )
+    if launcher == 'slurm' and 'OMP_NUM_THREADS' not in os.environ:
+        # slurm shows each task its own cores only
+        threads = threads or int(os.environ.get('SLURM_CPUS_PER_TASK', 0)) or None
     set_threads(threads, local_size)
+    # Depth-wise weights of shape (C, 1, k, k) have two equal layouts; torch warns that the gradient
+    # came in the other one, which costs a copy of a few kilobytes.
+    warnings.filterwarnings('ignore', message='Grad strides do not match bucket view strides')
+    # Said by mmcv of itself, and no news to anyone who trains.
+    warnings.filterwarnings('ignore', message="Only use 'alpha' for pillow backend")
     if launcher == 'none':
-        return
+        return rank
     os.environ.setdefault('LOCAL_RANK', str(local_rank))  # Runner.wrap_model reads it
     if torch.cuda.is_available():
         gpus = torch.cuda.device_count()
@@ -66,7 +78,7 @@ def prepare_launch(cfg: Config, launcher: Launcher = 'none', threads: int | None
                 f'it shows {gpus} GPU{"s" * (gpus > 1)}: start at most {gpus}, or set '
                 'CUDA_VISIBLE_DEVICES=-1 to run on the CPU.'
             )
-        return
+        return rank
     _open_gloo_group(launcher, rank, world_size, cfg.get('env_cfg', {}).get('dist_cfg', {}))
     cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
     wrapper = {
@@ -75,6 +87,7 @@ def prepare_launch(cfg: Config, launcher: Launcher = 'none', threads: int | None
         **(cfg.get('model_wrapper_cfg') or {'type': 'MMDistributedDataParallel'}),
     }
     cfg.model_wrapper_cfg = {**wrapper, 'device_ids': None}  # Runner.wrap_model would add a GPU
+    return rank
 
 
 def _place(launcher: str) -> tuple[int, int, int, int]:

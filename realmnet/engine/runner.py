@@ -1,10 +1,12 @@
 """mmengine's runner with strict rules for weights."""
 
+import logging
 import re
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
@@ -27,6 +29,18 @@ class RealMRunner(Runner):
     """
 
     _purpose = 'exact'
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Build the logger; the console is spared what mmengine says of every parameter.
+
+        The log file keeps the lines of ``paramwise_cfg`` (hundreds for a transformer) and of
+        deprecations inside mmengine.
+        """
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(_is_for_people)
+        return logger
 
     def train(self) -> Any:
         """Launch training."""
@@ -107,6 +121,11 @@ class RealMRunner(Runner):
         load_weights(self.model, checkpoint, 'exact' if exact else 'init', source=filename)
         self._has_loaded = True
         return checkpoint
+
+
+def _is_for_people(record: logging.LogRecord) -> bool:
+    noise = ('paramwise_options', '"FileClient" will be', '"HardDiskBackend" is the alias')
+    return not str(record.msg).startswith(noise)
 
 
 def _revised(key: str, pairs: list[tuple[str, str]]) -> str:

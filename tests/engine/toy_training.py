@@ -4,6 +4,7 @@ Run as a script it is a process that a test can kill; torchrun can start several
 """
 
 import argparse
+import itertools
 import os
 import random
 import signal
@@ -22,6 +23,8 @@ from torch.utils.data import Dataset
 
 import realmnet.engine  # noqa: F401
 from realmnet.engine.launch import prepare_launch
+
+_COUNT = itertools.count()
 
 
 @DATASETS.register_module()
@@ -97,6 +100,8 @@ def config(work_dir, workers=0, epochs=4, die_at=None, **more):
             'default_scope': 'mmpretrain',
             'runner_type': 'RealMRunner',
             'work_dir': str(work_dir),
+            # mmengine keeps logs by name; two runs of one process and second must not share them
+            'experiment_name': f'{work_dir.name}{next(_COUNT)}',
             'model': {'type': 'ToyModel'},
             'train_dataloader': loader,
             'val_dataloader': {**loader, 'sampler': {'type': 'DefaultSampler', 'shuffle': False}},
@@ -111,7 +116,7 @@ def config(work_dir, workers=0, epochs=4, die_at=None, **more):
                     'end': 1,
                     'convert_to_iter_based': True,
                 },
-                {'type': 'CosineAnnealingLR', 'begin': 1, 'T_max': 3, 'eta_min': 1e-6},
+                {'type': 'CosineAnnealingLR', 'begin': 1, 'end': 4, 'T_max': 3, 'eta_min': 1e-6},
             ],
             'default_hooks': {'checkpoint': {'type': 'RunCheckpointHook', 'interval': 1}},
             'custom_hooks': [
