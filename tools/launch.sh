@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Start PROCESSES copies of a tool with torchrun: bash tools/launch.sh PROCESSES TOOL [ARGUMENTS]
+# Start PROCESSES copies of a tool with torchrun (launch.py): bash tools/launch.sh PROCESSES TOOL [ARGUMENTS]
 # dist_train.sh and dist_test.sh call it.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -21,5 +21,5 @@ else
     rendezvous=(--nnodes "${NNODES:-1}" --node_rank "${NODE_RANK:-0}"
         --master_addr "${MASTER_ADDR:-127.0.0.1}" --master_port "${PORT:-29500}")
 fi
-exec "$python" -m torch.distributed.run "${rendezvous[@]}" --nproc_per_node "$processes" \
+exec "$python" "$root/tools/launch.py" "${rendezvous[@]}" --nproc_per_node "$processes" \
     "${@:2}" --launcher pytorch

@@ -65,8 +65,6 @@ def prepare_launch(cfg: Config, launcher: Launcher = 'none', threads: int | None
     # Depth-wise weights of shape (C, 1, k, k) have two equal layouts; torch warns that the gradient
     # came in the other one, which costs a copy of a few kilobytes.
     warnings.filterwarnings('ignore', message='Grad strides do not match bucket view strides')
-    # Said by mmcv of itself, and no news to anyone who trains.
-    warnings.filterwarnings('ignore', message="Only use 'alpha' for pillow backend")
     if launcher == 'none':
         return rank
     os.environ.setdefault('LOCAL_RANK', str(local_rank))  # Runner.wrap_model reads it

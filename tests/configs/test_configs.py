@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.registry import MODELS, RUNNERS, init_default_scope
+from mmengine.registry import DATASETS, MODELS, RUNNERS, init_default_scope
 
 from realmnet.engine.config import datasets, load_config
 
@@ -108,11 +108,22 @@ def test_published_recipe():
         'RandomApply', 'RandomApply', 'RandomApply', 'PackInputs',
     ]  # fmt: skip
     inner = [t['transforms']['type'] for t in dataset.pipeline if t['type'] == 'RandomApply']
-    assert inner == ['ScaledAffine', 'KernelBlur', 'ColorJitter', 'GaussianNoise']
+    assert inner == ['ScaledAffine', 'KernelBlur', 'PictureColorJitter', 'GaussianNoise']
     assert cfg.train_dataloader.batch_size == 16 and cfg.auto_scale_lr.base_batch_size == 64
     assert cfg.model.train_cfg.probs == [0.3, 0.3]
     assert cfg.model.backbone.drop_path_rate == 0.5
     assert cfg.randomness == dict(seed=42, deterministic=True)
+
+
+def test_published_pipeline_never_fails(synthetic_psmm):
+    """Each transform is drawn many times: one that fails now and then would stop an epoch."""
+    cfg = load_config('configs/myopia_models/tinyvit-21m-distill-384_MYOPIA.py')
+    cfg.train_dataloader.dataset.update(data_root=str(synthetic_psmm), indices=1)
+    init_default_scope('mmpretrain')
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    pictures = [dataset[0]['inputs'] for _ in range(80)]
+    assert all(p.shape == (3, 384, 384) and p.dtype == torch.uint8 for p in pictures)
+    assert sum(torch.equal(pictures[0], p) for p in pictures) < 40
 
 
 def test_learning_rate_of_the_published_recipe(synthetic_psmm, tmp_path):

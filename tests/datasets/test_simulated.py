@@ -4,7 +4,12 @@ import torch
 from scipy import ndimage
 from torchvision.transforms.functional import gaussian_blur
 
-from realmnet.datasets.transforms import GaussianNoise, KernelBlur, ScaledAffine
+from realmnet.datasets.transforms import (
+    GaussianNoise,
+    KernelBlur,
+    PictureColorJitter,
+    ScaledAffine,
+)
 from realmnet.datasets.transforms.simulated import affine_matrix
 from realmnet.errors import InputError
 
@@ -79,12 +84,41 @@ def test_noise_has_the_variance_and_is_independent():
     assert bright.max() == 255 and bright.min() > 200
 
 
+def fixed_jitter(**values):
+    """Jitter whose draws are fixed: equal ends of each range."""
+    transform = PictureColorJitter(0, 0, 0, 0)
+    for name, value in values.items():
+        setattr(transform.jitter, name, (value, value))
+    return transform
+
+
+def test_jitter_works_on_bgr():
+    blue = np.zeros((2, 2, 3), np.uint8)
+    blue[..., 0] = 255
+    grey = fixed_jitter(saturation=0.0)(dict(img=blue))['img']
+    assert (grey == 29).all()  # .114 of 255: the weight of blue, not of red
+    red = fixed_jitter(hue=1 / 3)(dict(img=blue))['img']
+    green = fixed_jitter(hue=-1 / 3)(dict(img=blue))['img']
+    assert np.abs(red[0, 0].astype(int) - [0, 0, 255]).max() <= 6
+    assert np.abs(green[0, 0].astype(int) - [0, 255, 0]).max() <= 6
+    assert (fixed_jitter(brightness=0.5)(dict(img=blue))['img'][..., 0] == 127).all()
+
+
+def test_jitter_never_fails_and_changes_pictures():
+    torch.manual_seed(0)
+    image = smooth()
+    results = [PictureColorJitter()(dict(img=image.copy()))['img'] for _ in range(30)]
+    assert all(r.shape == image.shape and r.dtype == np.uint8 for r in results)
+    assert all((r != image).any() for r in results)
+
+
 @pytest.mark.parametrize(
     ('transform', 'options'),
     [
         (ScaledAffine, dict(scale=(1.2, 0.8))), (ScaledAffine, dict(scale=(0, 1))),
         (ScaledAffine, dict(rotate=-1)), (ScaledAffine, dict(shear=90)),
         (ScaledAffine, dict(angles='both')), (KernelBlur, dict(kernel_size=6)),
+        (PictureColorJitter, dict(hue=0.7)),
         (KernelBlur, dict(sigma=(0, 1))), (GaussianNoise, dict(variance=(50, 10))),
     ],
 )  # fmt: skip

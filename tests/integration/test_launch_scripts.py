@@ -28,14 +28,7 @@ def tested(trained, tmp_path_factory):
     out = tmp_path_factory.mktemp('tested')
     results = {}
     for processes in (1, 2, 3):
-        arguments = [
-            'tools/dist_test.sh',
-            config,
-            checkpoint,
-            processes,
-            '--work-dir',
-            out / 'logs',
-        ]
+        test = ['tools/dist_test.sh', config, checkpoint, processes, '--work-dir', out]
         options = ['--cfg-options', 'test_dataloader.batch_size=2', 'test_dataloader.num_workers=0']
         run(*test, '--out', out / f'{processes}.csv', *options)
         results[processes] = read_predictions(out / f'{processes}.csv')

@@ -30,7 +30,7 @@ simulated_augmentation = [
         type='RandomApply',
         prob=0.3,
         transforms=dict(
-            type='ColorJitter', brightness=0.25, contrast=0.25, saturation=0.25, hue=0.25
+            type='PictureColorJitter', brightness=0.25, contrast=0.25, saturation=0.25, hue=0.25
         ),
     ),
     dict(
