@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -48,6 +49,16 @@ def last_weights(work_dir):
     return read_checkpoint(path)['state_dict']
 
 
+def kill_all_that_name(folder):
+    """Kill torchrun, the processes it started and their workers, all at once."""
+    for path in Path('/proc').glob('[0-9]*'):
+        try:
+            if str(folder).encode() in (path / 'cmdline').read_bytes():
+                os.kill(int(path.name), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it has ended meanwhile
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('processes', [1, 2])
 def test_killed_and_resumed(processes, synthetic_psmm, tmp_path):
@@ -56,17 +67,23 @@ def test_killed_and_resumed(processes, synthetic_psmm, tmp_path):
     run(*command(synthetic_psmm, again, processes))
     assert losses(straight) == losses(again)
 
-    environment = {**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1',
-                   'CUDA_VISIBLE_DEVICES': '-1'}  # fmt: skip
+    environment = {
+        **os.environ,
+        'PYTHON': sys.executable,
+        'OMP_NUM_THREADS': '1',
+        'CUDA_VISIBLE_DEVICES': '-1',
+    }
     with subprocess.Popen(
         command(synthetic_psmm, broken, processes), cwd=ROOT, env=environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
         deadline = time.monotonic() + 600
-        while not any('[4][ 3/' in p.read_text() for p in broken.glob('2*/*.log')):
+        while not any(
+            re.search(r'train\) +\[4\]\[ *2/', p.read_text()) for p in broken.glob('2*/*.log')
+        ):
             assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.2)
-        os.killpg(process.pid, signal.SIGKILL)
+            time.sleep(0.05)
+        kill_all_that_name(broken)
     assert (broken / 'last_checkpoint').read_text().strip().endswith('epoch_3.pth')
     run(*command(synthetic_psmm, broken, processes, '--resume'))
 
