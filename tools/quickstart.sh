@@ -19,7 +19,8 @@ processes=$(python -c 'import torch; print(max(1, torch.cuda.device_count()))')
 step() { printf '\n== %s\n' "$1"; }
 
 step "synthetic PSMM in $data"
-python tools/dataset_tools/make_synthetic.py "$data" --patients 424 --size 128 --labels even --seed 42
+python tools/dataset_tools/make_synthetic.py "$data" --patients 424 --size 128 --labels even --seed 42 \
+    --workers "$(getconf _NPROCESSORS_ONLN)"
 
 step "training: tools/dist_train.sh $config $processes"
 epochs=$(sed -n 's/^train_cfg = dict(max_epochs=\([0-9]*\).*/\1/p' $config)

@@ -88,6 +88,23 @@ def test_every_option_takes_a_step(name, synthetic_psmm, tmp_path, monkeypatch):
         assert list(tmp_path.rglob('events.out.tfevents*'))
 
 
+def test_averaged_weights_are_what_is_saved_and_tested(synthetic_psmm, tmp_path):
+    def build():
+        cfg = load_config('configs/quickstart/tinyvit-5m-128_synthetic.py', fragments=['ema'])
+        cfg = shrink(cfg, synthetic_psmm, tmp_path)
+        cfg.test_dataloader.dataset.ann_file = cfg.val_dataloader.dataset.ann_file
+        cfg.default_hooks.ema.momentum = 0.3
+        return cfg
+
+    trained = RUNNERS.build(build())
+    trained.train()
+    validated = trained.message_hub.get_scalar('val/multi-label/brier').current()
+    cfg = build()
+    cfg.load_from = (tmp_path / 'last_checkpoint').read_text().strip()
+    tested = RUNNERS.build(cfg).test()
+    assert tested['multi-label/brier'] == pytest.approx(validated, abs=1e-9)
+
+
 @pytest.mark.parametrize(
     ('size', 'parameters'), [(224, 20_629_632), (384, 20_661_552), (512, 20_699_184)]
 )

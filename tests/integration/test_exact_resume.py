@@ -60,11 +60,13 @@ def kill_all_that_name(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('processes', [1, 2])
-def test_killed_and_resumed(processes, synthetic_psmm, tmp_path):
+@pytest.mark.parametrize(
+    ('processes', 'fragments'), [(1, ()), (2, ()), (1, ('--with', 'ema', 'best_checkpoint'))]
+)
+def test_killed_and_resumed(processes, fragments, synthetic_psmm, tmp_path):
     straight, again, broken = (tmp_path / name for name in ('straight', 'again', 'broken'))
-    run(*command(synthetic_psmm, straight, processes))
-    run(*command(synthetic_psmm, again, processes))
+    run(*command(synthetic_psmm, straight, processes, *fragments))
+    run(*command(synthetic_psmm, again, processes, *fragments))
     assert losses(straight) == losses(again)
 
     environment = {
@@ -74,7 +76,7 @@ def test_killed_and_resumed(processes, synthetic_psmm, tmp_path):
         'CUDA_VISIBLE_DEVICES': '-1',
     }
     with subprocess.Popen(
-        command(synthetic_psmm, broken, processes), cwd=ROOT, env=environment,
+        command(synthetic_psmm, broken, processes, *fragments), cwd=ROOT, env=environment,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
         deadline = time.monotonic() + 600
@@ -85,7 +87,7 @@ def test_killed_and_resumed(processes, synthetic_psmm, tmp_path):
             time.sleep(0.05)
         kill_all_that_name(broken)
     assert (broken / 'last_checkpoint').read_text().strip().endswith('epoch_3.pth')
-    run(*command(synthetic_psmm, broken, processes, '--resume'))
+    run(*command(synthetic_psmm, broken, processes, '--resume', *fragments))
 
     assert losses(broken) == losses(straight)
     expected, found = last_weights(straight), last_weights(broken)
