@@ -174,13 +174,14 @@ def group_k_fold(
     """Divide with scikit-learn's ``StratifiedGroupKFold`` instead, stratifying pictures.
 
     It balances the label sets of the *pictures* greedily and lets the numbers of patients go
-    where they may. The pictures are cut into as many folds as the ratios need (20 for
-    .7/.15/.15), which are then joined.
+    where they may. The splits are taken off one after another, each from as many folds as
+    its share of what is left needs (10, then 2, for .7/.15/.15).
 
     Args:
         patients: Patient of each row, shape (N,).
         labels: 0/1 matrix of shape (N, C).
-        ratios: Share of each split, multiples of 1/20 or 1/K for K folds up to 20.
+        ratios: Share of each split in the pictures; each share of what is left must be a
+            multiple of 1/K for some K up to 20.
         seed: Seed of the shuffle.
 
     Returns:
@@ -193,24 +194,28 @@ def group_k_fold(
     from sklearn.model_selection import StratifiedGroupKFold
 
     ratios = check_ratios(ratios)
-    folds = next((k for k in range(2, 21) if np.allclose(ratios * k, np.round(ratios * k))), None)
-    if folds is None:
-        raise InputError(
-            f'ratios {ratios.tolist()} cannot be made from at most 20 equal folds; use multiples '
-            'of 0.05 or the default method'
-        )
-    names, owner = _owners(patients, folds)
+    names, owner = _owners(patients, len(ratios))
     _, codes = label_set_codes(labels)
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    fold_of = np.empty(len(owner), int)
-    with warnings.catch_warnings():
-        # rare label sets have fewer pictures than folds; that is expected here
-        warnings.filterwarnings('ignore', message='The least populated class')
-        for number, (_, held_out) in enumerate(splitter.split(codes, codes, owner)):
-            fold_of[held_out] = number
-    split_of_fold = np.repeat(np.arange(len(ratios)), np.round(ratios * folds).astype(int))
-    splits = np.empty(len(names), int)
-    splits[owner] = split_of_fold[fold_of]
+    splits = np.full(len(names), len(ratios) - 1)
+    rest = np.arange(len(owner))
+    for number, ratio in enumerate(ratios[:-1]):
+        share = ratio / ratios[number:].sum()
+        folds = next((k for k in range(2, 21) if np.isclose(share * k, round(share * k))), None)
+        if folds is None:
+            raise InputError(
+                f'ratios {ratios.tolist()} cannot be made from at most 20 equal folds; use '
+                'multiples of 0.05 or the default method'
+            )
+        if folds > len(set(owner[rest])):
+            raise InputError(f'{len(set(owner[rest]))} patient(s) cannot fill {folds} folds')
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        with warnings.catch_warnings():
+            # rare label sets have fewer pictures than folds; that is expected here
+            warnings.filterwarnings('ignore', message='The least populated class')
+            held_out = [test for _, test in splitter.split(rest, codes[rest], owner[rest])]
+        taken = np.concatenate(held_out[: round(share * folds)])
+        splits[owner[rest[taken]]] = number
+        rest = np.delete(rest, taken)
     return Partition(_rows(splits, owner, len(ratios)))
 
 
