@@ -212,10 +212,13 @@ def sampling_error(
 ) -> dict[str, tuple[float, float]]:
     """Mean and standard deviation over seeds of what ML-RUS (published rule) leaves.
 
+    Exact for images (:meth:`~realmnet.curation.resampling.MLRUS.expected_size`), from seeds 0
+    to ``seeds - 1`` for patients.
+
     Args:
         table: All rows.
         train: Rows of the training list.
-        seeds: How many seeds, 0 to ``seeds - 1``.
+        seeds: How many seeds.
         ratio: Of the resampler.
 
     Returns:
@@ -223,13 +226,12 @@ def sampling_error(
     """
     labels = table.labels[train]
     _, owner = np.unique(table.patients[train].astype(str), return_inverse=True)
-    images, patients = [], []
+    patients = []
     for seed in range(seeds):
         sampler = MLRUS(ratio, seed)
         sampler.fit_resample(labels)
-        images.append(len(sampler.sample_indices_))
         patients.append(np.count_nonzero(np.bincount(owner[sampler.sample_indices_])))
     return {
-        'images': (float(np.mean(images)), float(np.std(images, ddof=1))),
+        'images': MLRUS(ratio).expected_size(labels),
         'patients': (float(np.mean(patients)), float(np.std(patients, ddof=1))),
     }

@@ -14,7 +14,7 @@ from realmnet.curation.protocols import (
     resampled_counts,
     sampling_error,
 )
-from realmnet.curation.resampling import REMEDIAL, MLRUS
+from realmnet.curation.resampling import MLRUS, REMEDIAL
 from realmnet.curation.statistics import overview
 from realmnet.reporting.published import load
 from realmnet.reporting.tables import Table
@@ -120,7 +120,8 @@ def protocol_tables(
     header = ['List', 'Patients', 'published', 'Images', 'published', 'Agreement']
     note = (
         'r.: after ML-RUS, ratio .2 (published rule). The drawn lists differ from the published '
-        f'ones by chance: ± is the standard deviation over {seeds} seeds, in brackets the mean; '
+        f'ones by chance: in brackets what is expected over all '
+        f'seeds, mean ± standard deviation (images exactly, patients from {seeds} seeds); '
         'the last column gives the published counts in standard deviations from that mean '
         '(patients, images).'
     )

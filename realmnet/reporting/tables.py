@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 _LATEX = {
     '&': r'\&', '%': r'\%', '$': r'\$', '#': r'\#', '_': r'\_', '{': r'\{', '}': r'\}',
     '~': r'\textasciitilde{}', '^': r'\textasciicircum{}', '\\': r'\textbackslash{}',
-    '±': r'$\pm$', '−': '$-$', '–': '--', '≤': r'$\le$',
+    '±': r'$\pm$', '−': '$-$', '–': '--', '≤': r'$\le$', '→': r'$\to$',
 }  # fmt: skip
 
 
@@ -66,7 +66,7 @@ class Table:
         return text.getvalue()
 
     def to_latex(self) -> str:
-        """Return a ``table`` environment; the document needs ``\\usepackage{booktabs}``."""
+        """Return a ``table`` environment; the document needs the package ``booktabs``."""
 
         def line(cells: list[str]) -> str:
             return '  ' + ' & '.join(_escape(cell) for cell in cells) + r' \\'
