@@ -131,6 +131,31 @@ def protocol_tables(
     ]
 
 
+def partition_table(table: LabelTable, splits: Mapping[str, np.ndarray]) -> Table:
+    """Patients, images and label shares of splits, for PSMM beside the published ones.
+
+    Args:
+        table: All rows.
+        splits: Rows of each split.
+    """
+    classes = list(table.schema.classes)
+    published = load('psmm_splits')
+    same = published['classes'] == classes and set(splits) == set(published['splits'])
+    rows = []
+    for name, members in splits.items():
+        counts = Counts.of(table.patients[members])
+        shares = table.labels[members].mean(0)
+        rows.append([name, f'{counts.patients:,}', f'{counts.images:,}',
+                     *(f'{share:.1%}' for share in shares)])  # fmt: skip
+        if same:
+            theirs = published['splits'][name]
+            images = theirs['images']
+            rows.append(['published', f'{theirs["patients"]:,}', f'{images:,}',
+                         *(f'{n / images:.1%}' for n in theirs['positives'])])  # fmt: skip
+    header = ['Split', 'Patients', 'Images', *classes]
+    return Table('partition', 'Splits and shares of the labels', header, rows)
+
+
 def count_problems(table: LabelTable, sets: Sequence[TrainingSet]) -> list[str]:
     """List where counts differ from Tables 5-7; resampled ones beyond four standard deviations.
 
