@@ -7,7 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-#: Longer side, in pixels, of the reduced picture on which the field is sought.
+#: Least longer side, in pixels, of the reduced picture on which the field is sought.
 SEARCH_SIDE = 384
 #: No pixel this dark or darker (0-255, brightest channel) is ever taken for retina ...
 LEAST_LEVEL = 2
@@ -55,14 +55,13 @@ def field_mask(image: np.ndarray) -> np.ndarray:
         image: ``uint8`` of shape (H, W, 3) or (H, W).
 
     Returns:
-        Boolean, shape (h, w), longer side at most :data:`SEARCH_SIDE`; all True if nothing
-        stands out.
+        Boolean, shape (h, w), the image reduced by a whole number so that its longer side is
+        less than twice :data:`SEARCH_SIDE`; all True if nothing stands out.
     """
-    height, width = image.shape[:2]
-    scale = min(1.0, SEARCH_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = image if scale == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    value = small.max(2) if small.ndim == 3 else small
+    small = _reduce(image)
+    value = (
+        cv2.max(cv2.max(small[..., 0], small[..., 1]), small[..., 2]) if small.ndim == 3 else small
+    )
     lit = (value > _black_level(value)).astype(np.uint8)
     if min(value.shape) >= 16:
         lit = cv2.morphologyEx(lit, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
@@ -102,7 +101,7 @@ def find_field(image: np.ndarray) -> Box:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return Box(0, 0, width, height)
-    y, x = height / mask.shape[0], width / mask.shape[1]
+    x = y = _factor(image)
     return Box(
         max(0, int(np.floor((columns[0] - 1) * x))),
         max(0, int(np.floor((rows[0] - 1) * y))),
@@ -142,6 +141,23 @@ def _resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
     shrinks = image.shape[0] * image.shape[1] >= width * height
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return cv2.resize(image, (width, height), interpolation=method)
+
+
+def _factor(image: np.ndarray) -> int:
+    return max(1, max(image.shape[:2]) // SEARCH_SIDE)
+
+
+def _reduce(image: np.ndarray) -> np.ndarray:
+    """Average blocks of whole pixels; the last row and column fill up the last blocks."""
+    factor = _factor(image)
+    if factor == 1:
+        return image
+    height, width = image.shape[:2]
+    below, right = -height % factor, -width % factor
+    if below or right:
+        image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    size = (image.shape[1] // factor, image.shape[0] // factor)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def _black_level(value: np.ndarray) -> float:

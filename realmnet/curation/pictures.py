@@ -22,6 +22,12 @@ SUFFIXES = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp')
 DICOM_SUFFIXES = ('.dcm', '.dicom')
 #: Largest picture, in pixels, that is decoded; an ultra-widefield picture has 12 to 16 million.
 MAX_PIXELS = 120_000_000
+#: How libjpeg can skip work: least factor, and the way to ask OpenCV for it.
+_REDUCED = (
+    (8, cv2.IMREAD_REDUCED_COLOR_8),
+    (4, cv2.IMREAD_REDUCED_COLOR_4),
+    (2, cv2.IMREAD_REDUCED_COLOR_2),
+)
 
 
 def list_pictures(folder: str | Path) -> list[Path]:
@@ -161,15 +167,33 @@ def _read_pillow(path: Path, least_side: int) -> np.ndarray:
                 raise _too_large(path)
             if image.format == 'TIFF' and getattr(image, 'n_frames', 1) > 1:
                 raise InputError(f'{path}: has {image.n_frames} pages; save each as a picture')
-            if least_side:
-                image.draft('RGB', (least_side, least_side))
-            image = ImageOps.exif_transpose(image)
+            if image.format in ('JPEG', 'MPO') and (
+                pixels := _decode_jpeg(path, image, least_side)
+            ):
+                return pixels[0]
+            ImageOps.exif_transpose(image, in_place=True)
             if image.mode.startswith(('I', 'F')):
                 values = np.maximum(np.asarray(image), 0).astype(np.int64)
                 return np.repeat(to_8_bit(values)[..., None], 3, axis=2)
             if image.mode in ('RGBA', 'LA', 'PA') or 'transparency' in image.info:
                 image = image.convert('RGBA')
-            return np.asarray(image.convert('RGB'))
+            return np.asarray(image if image.mode == 'RGB' else image.convert('RGB'))
+
+
+def _decode_jpeg(path: Path, header: Image.Image, least_side: int) -> list[np.ndarray]:
+    """Decode a whole JPEG with OpenCV, which copies less than Pillow.
+
+    Returns:
+        The RGB pixels; nothing if the end mark is missing, so that Pillow names the problem, or
+        if OpenCV cannot decode the file.
+    """
+    data = np.fromfile(path, np.uint8)
+    if b'\xff\xd9' not in data[-64:].tobytes():
+        return []
+    factor = min(header.size) // least_side if least_side else 1
+    flag = next((f for least, f in _REDUCED if factor >= least), cv2.IMREAD_COLOR)
+    image = cv2.imdecode(data, flag)
+    return [] if image is None else [cv2.cvtColor(image, cv2.COLOR_BGR2RGB)]
 
 
 def _read_dicom(path: Path) -> np.ndarray:
