@@ -278,7 +278,8 @@ class REMEDIAL(Resampler):
     def _resample(self, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rare = irlbl(labels) > mean_ir(labels)
         scores = scumble_per_image(labels)
-        split = np.flatnonzero(scores > scores.mean())
+        # the tolerance keeps rounding from splitting images whose score is the mean itself
+        split = np.flatnonzero(scores > scores.mean() + 1e-12)
         result = self._append(labels, split)
         result[split[:, None], np.flatnonzero(rare)] = 0
         result[len(labels) :, ~rare] = 0
