@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from curation_samples import draw_picture
 
-from realmnet.curation.borders import Box, field_mask, find_field, square
-from tests.curation.drawn import draw_picture
+from realmnet.curation.borders import SEARCH_SIDE, Box, field_mask, find_field, square
 
 
 def shares(box, retina):
@@ -21,10 +21,13 @@ def shares(box, retina):
 @pytest.mark.parametrize('size', [(480, 384), (1600, 1200), (301, 257)])
 def test_black_border_goes_and_retina_stays(seed, size):
     image, retina = draw_picture(seed, size)
-    kept, left = shares(find_field(image), retina)
-    assert kept == 1
-    # JPEG blocks of 8 pixels ring around the field, which weighs more in small pictures
-    assert left < 8000 / (size[0] * size[1]) + 0.06
+    box = find_field(image)
+    assert shares(box, retina)[0] == 1
+    # JPEG blocks (16 pixels for colour) ring around the field, and two reduced pixels are added
+    most = 16 + 2 * max(1, max(size) // SEARCH_SIDE)
+    rows, columns = np.flatnonzero(retina.any(1)), np.flatnonzero(retina.any(0))
+    tight = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+    assert (np.abs(tight - box) <= most).all()
 
 
 @pytest.mark.parametrize('seed', range(6))

@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+from curation_samples import rgb, write_dicom
 from PIL import Image
 
 from realmnet.curation.pictures import (
@@ -17,37 +18,6 @@ from realmnet.curation.pictures import (
 from realmnet.errors import InputError
 
 pydicom = pytest.importorskip('pydicom')
-
-
-def rgb(height=48, width=64):
-    y, x = np.mgrid[:height, :width]
-    return np.stack([x * 3, y * 4, (x + y) % 256], -1).astype(np.uint8)
-
-
-def write_dicom(path, pixels, kind='RGB', bits=8, **tags):
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
-
-    data = Dataset()
-    data.file_meta = FileMetaDataset()
-    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    data.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    data.SOPClassUID = SecondaryCaptureImageStorage
-    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID
-    data.PatientName, data.PatientID = 'Zhang^San', '4711'
-    data.PatientBirthDate = '19800101'
-    data.Rows, data.Columns = pixels.shape[:2]
-    data.SamplesPerPixel = 3 if pixels.ndim == 3 else 1
-    data.PhotometricInterpretation = kind
-    if pixels.ndim == 3:
-        data.PlanarConfiguration = 0
-    data.BitsAllocated = 8 if bits == 8 else 16
-    data.BitsStored, data.HighBit, data.PixelRepresentation = bits, bits - 1, 0
-    data.PixelData = pixels.tobytes()
-    for name, value in tags.items():
-        setattr(data, name, value)
-    data.save_as(path, enforce_file_format=True)
 
 
 @pytest.mark.parametrize('suffix', ['png', 'tif', 'bmp'])
@@ -87,7 +57,7 @@ def test_other_modes_become_rgb(tmp_path):
     grey = rgb()[..., 0]
     Image.fromarray(grey).save(tmp_path / 'grey.png')
     assert (read_any_picture(tmp_path / 'grey.png') == grey[..., None]).all()
-    Image.fromarray((grey.astype(np.uint16) << 4)).save(tmp_path / 'deep.png')
+    Image.fromarray(grey.astype(np.uint16) << 4).save(tmp_path / 'deep.png')
     assert np.abs(read_any_picture(tmp_path / 'deep.png')[..., 0].astype(int) - grey).max() == 0
     Image.fromarray(rgb()).convert('P', palette=Image.Palette.ADAPTIVE).save(tmp_path / 'p.png')
     assert read_any_picture(tmp_path / 'p.png').shape == (48, 64, 3)

@@ -4,14 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from curation_samples import draw_picture, rgb, write_dicom
 from PIL import Image
 
 from realmnet.curation.pictures import write_picture
 from realmnet.curation.prepare import PrepareSettings, prepare_images
 from realmnet.curation.privacy import Pseudonyms
 from realmnet.errors import InputError
-from tests.curation.drawn import draw_picture
-from tests.curation.test_pictures import rgb, write_dicom
 
 SMALL = PrepareSettings(size=64)
 

@@ -4,12 +4,12 @@ import re
 from datetime import date
 
 import pytest
+from curation_samples import psmm_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realmnet.curation.privacy import Pseudonyms
 from realmnet.errors import InputError
-from tests.curation.test_protocols_and_subsets import psmm_table
 
 NAMES = [
     'ShenzhenEye-2415460_OD_2020-12-27_2.jpg',

@@ -3,8 +3,8 @@
 import itertools
 
 import numpy as np
-import pandas as pd
 import pytest
+from curation_samples import psmm_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,17 +30,6 @@ from realmnet.curation.sources import order_sources, sources_of
 from realmnet.curation.statistics import class_counts, label_flows, overview, read_people
 from realmnet.curation.subsets import k_shot, nested_subsets
 from realmnet.errors import InputError
-
-
-def psmm_table(names_and_sets, source='test.csv'):
-    """A table from pairs such as ('SUSTech-1_1.jpg', 'S0A1')."""
-    rows = []
-    for name, labels in names_and_sets:
-        present = {labels[:2], labels[2:]}
-        rows.append([int(c in present) for c in PSMM.classes] + [name, name.partition('_')[0]])
-    frame = pd.DataFrame(rows, columns=PSMM.columns)
-    frame[list(PSMM.classes)] = frame[list(PSMM.classes)].astype(np.int8)
-    return LabelTable(frame, PSMM, source)
 
 
 @pytest.fixture
