@@ -115,11 +115,15 @@ def draw_samples(
             axis.set_axis_off()
         # rare classes choose first
         for column in np.argsort(labels.sum(0), kind='stable'):
-            bag = rng.permutation(np.flatnonzero(labels[:, column]))
-            bag = sorted(bag, key=lambda row: patients[row] in used)[:rows_per_class]
-            axes[0, column].set_title(schema.class_names[column], pad=3)
-            for line, row in enumerate(bag):
+            bag = rng.permutation(np.flatnonzero(labels[:, column])).tolist()
+            chosen: list[int] = []
+            while bag and len(chosen) < rows_per_class:
+                row = next((r for r in bag if patients[r] not in used), bag[0])
+                bag.remove(row)
+                chosen.append(row)
                 used.add(patients[row])
+            axes[0, column].set_title(schema.class_names[column], pad=3)
+            for line, row in enumerate(chosen):
                 axes[line, column].imshow(read(table.filenames[row]), aspect='equal')
     return figure
 

@@ -14,10 +14,14 @@ from realmnet.curation.verification import agreement, verify_labels, verify_pict
 from realmnet.errors import InputError
 
 NAMES = {
-    'train': [('SUSTech-1_1.jpg', 'S0A1'), ('SUSTech-1_2.jpg', 'S1A2'), ('SUSTech-2_1.jpg', 'S0A0')],
+    'train': [
+        ('SUSTech-1_1.jpg', 'S0A1'),
+        ('SUSTech-1_2.jpg', 'S1A2'),
+        ('SUSTech-2_1.jpg', 'S0A0'),
+    ],
     'val': [('ShenzhenEye-3_1.jpg', 'S1A4')],
     'test': [('LishuiZ-4_1.jpg', 'S1A3'), ('Zhongshan-5_1.jpg', 'S0A1')],
-}  # fmt: skip
+}
 
 
 @pytest.fixture
