@@ -1,25 +1,29 @@
-"""How command-line tools end when what they were given cannot be used."""
+"""What all command-line tools share."""
 
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 
 from realmnet.errors import InputError
 
+# mmcv-lite says so at every import; nothing here needs the operator.
+warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
+
 
 def run(main: Callable[[], None]) -> None:
-    """Call ``main``; print an :class:`InputError` as one line and exit with 1.
+    """Run a tool; print a user's mistake as one line and exit with 1, without a traceback.
 
     Args:
-        main: The tool, without arguments. Any other exception keeps its traceback, for it is a
-            defect of the program and not of what the user handed in.
-
-    Example:
-        >>> run(lambda: None)
+        main: The tool.
     """
     try:
         main()
     except InputError as error:
-        print(f'error: {error}', file=sys.stderr)
+        text = str(error)
+        if text.startswith('Caught InputError in DataLoader worker'):
+            # torch puts the worker's traceback around the sentence.
+            text = text.rpartition('InputError: ')[2].strip()
+        print(f'error: {text}', file=sys.stderr)
         sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -32,3 +33,21 @@ def read_schema(text: str) -> LabelSchema:
     if not isinstance(fields, dict):
         raise LabelTableError(f'{path}: expected an object with name and classes')
     return get_schema(fields)
+
+
+def add_schema_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--schema`` and ``--classes``, which :func:`schema_from` reads."""
+    parser.add_argument('--schema', default='PSMM', help='name, or JSON file with its fields')
+    parser.add_argument('--classes', nargs='+', metavar='COLUMN',
+                        help='class columns, instead of a schema')  # fmt: skip
+
+
+def schema_from(args: argparse.Namespace) -> LabelSchema:
+    """Return the schema that a command line names.
+
+    Raises:
+        LabelTableError: As for :func:`read_schema`.
+    """
+    if args.classes:
+        return LabelSchema('custom', tuple(args.classes), allow_empty=True)
+    return read_schema(args.schema)

@@ -1,7 +1,13 @@
 """What a dataloader yields: label-table datasets and the transforms of the published recipe."""
 
 from realmnet.datasets.label_table_dataset import LabelTableDataset, PSMMDataset
-from realmnet.datasets.transforms import GaussianNoise, KernelBlur, LoadPicture, ScaledAffine
+from realmnet.datasets.transforms import (
+    GaussianNoise,
+    KernelBlur,
+    LoadPicture,
+    PictureColorJitter,
+    ScaledAffine,
+)
 
 __all__ = [
     'GaussianNoise',
@@ -9,5 +15,6 @@ __all__ = [
     'LabelTableDataset',
     'LoadPicture',
     'PSMMDataset',
+    'PictureColorJitter',
     'ScaledAffine',
 ]

@@ -35,7 +35,7 @@ class LabelTableDataset(MultiLabelDataset):
             :class:`realmnet.curation.label_table.LabelSchema`.
         data_root: Root of ``ann_file`` and ``data_prefix``.
         data_prefix: Picture folder.
-        pipeline: Transforms. Each item carries ``img_path``, ``gt_label`` (class indices),
+        pipeline: Transforms. Each item carries ``img_path``, ``gt_score`` (0/1, shape (C,)),
             ``filename``, ``patient`` and ``line`` (the line of the label file).
         **kwargs: Passed on to mmpretrain's ``MultiLabelDataset``.
 
@@ -85,11 +85,12 @@ class LabelTableDataset(MultiLabelDataset):
                 f'{folder}: {examples(missing)}; put them there (data/README.md says where to '
                 'get PSMM) or set data_root'
             )
-        labels = table.labels
+        # Scores, not class indices: a picture without any label then needs no special case.
+        labels = table.labels.astype(np.float32)
         return [
             dict(
                 img_path=str(folder / name),
-                gt_label=np.flatnonzero(row).tolist(),
+                gt_score=row,
                 filename=name,
                 patient=patient,
                 line=number + 2,
@@ -98,6 +99,10 @@ class LabelTableDataset(MultiLabelDataset):
                 zip(labels, table.filenames, table.patients, strict=True)
             )
         ]
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Indices of the classes of picture ``idx``, which class-balanced wrappers ask for."""
+        return np.flatnonzero(self.get_data_info(idx)['gt_score']).tolist()
 
     def read_table(self) -> LabelTable:
         """Read and check this dataset's label table."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from realmnet.curation.label_table import missing_pictures, read_label_table
+from realmnet.curation.label_table import (
+    PSMM,
+    LabelSchema,
+    missing_pictures,
+    read_label_table,
+)
 from realmnet.curation.outputs import staged
 from realmnet.curation.pictures import read_any_picture
 from realmnet.curation.protocols import (
@@ -15,7 +21,6 @@ from realmnet.curation.protocols import (
     protocol_sets,
     read_splits,
 )
-from realmnet.curation.schema_file import read_schema
 from realmnet.curation.sources import sources_of
 from realmnet.curation.statistics import class_counts, label_flows, read_people
 from realmnet.errors import InputError
@@ -35,7 +40,7 @@ def write_report(
     pictures: str | Path | None = None,
     people: str | Path | None = None,
     source: str | None = None,
-    schema: str = 'PSMM',
+    schema: str | Mapping | LabelSchema = PSMM,
 ) -> list[Path]:
     """Write Tables A1, A2, 5, 6, 7 and Figures 2a, 2b, A1b, A2.
 
@@ -48,7 +53,8 @@ def write_report(
         pictures: Picture folder; ``DATA_ROOT/JPEGImages`` by default.
         people: CSV with ``ID``, ``age``, ``sex``.
         source: Restricts Fig. A2 to patients of this source.
-        schema: Name or JSON file, see :func:`~realmnet.curation.schema_file.read_schema`.
+        schema: Of the label tables, see
+            :func:`~realmnet.curation.label_table.get_schema`.
 
     Returns:
         The files, relative to ``out``.
@@ -56,7 +62,7 @@ def write_report(
     Raises:
         InputError: If a label file or the table of people cannot be used.
     """
-    splits = read_splits(data_root, read_schema(schema))
+    splits = read_splits(data_root, schema)
     table, rows = join_tables(splits)
     whole = 'PSMM' if table.schema.name == 'PSMM' else table.schema.name
     tables = [table_a1(table, whole), table_a2(splits['train'].labels, table.schema)]

@@ -108,3 +108,33 @@ def test_real_photographs_lose_nothing_lit(real_data):
             outside[top:bottom, left:right] = False
             # brighter than compression noise, in more than a handful of pixels
             assert (image.max(2)[outside] > 24).sum() <= 8, name
+
+
+def test_synthetic_ultra_widefield_pictures_of_both_border_types(monkeypatch):
+    import cv2
+
+    from realmnet.curation.synthetic import acquisition, draw_patients, render_patient
+
+    known = []
+    surround = acquisition._surround
+
+    def remember(image, field, *rest):
+        """Keep what is known while the picture is drawn: which pixels are visible retina."""
+        result = surround(image, field, *rest)
+        known.append((field > 0.5) & (result.max(2) > 0))
+        return result
+
+    monkeypatch.setattr(acquisition, '_surround', remember)
+    left_over = {True: [], False: []}
+    for patient in draw_patients(12, seed=3):
+        known.clear()
+        for retina, shot in zip(known, render_patient(patient, 192, 3).values(), strict=True):
+            quality = [cv2.IMWRITE_JPEG_QUALITY, shot.quality]
+            data = cv2.imencode('.jpg', shot.image[..., ::-1], quality)[1]
+            box = find_field(cv2.imdecode(data, cv2.IMREAD_COLOR))
+            kept, _ = shares(box, retina)
+            assert kept == 1
+            left_over[shot.has_border].append(box.width * box.height / retina.size)
+    assert min(map(len, left_over.values())) > 5
+    assert np.mean(left_over[True]) < 0.97
+    assert set(left_over[False]) == {1.0}

@@ -14,7 +14,7 @@ from pathlib import Path
 from realmnet.cli import run
 from realmnet.curation.imbalance import label_set_counts
 from realmnet.curation.label_table import read_label_table
-from realmnet.curation.schema_file import read_schema
+from realmnet.curation.schema_file import add_schema_options, schema_from
 from realmnet.reporting.dataset_tables import table_a2
 from realmnet.reporting.tables import Table
 
@@ -25,9 +25,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('labels', type=Path, help='label table')
-    parser.add_argument('--schema', default='PSMM', help='name or JSON file')
+    add_schema_options(parser)
     args = parser.parse_args()
-    table = read_label_table(args.labels, read_schema(args.schema))
+    table = read_label_table(args.labels, schema_from(args))
     print(table_a2(table.labels, table.schema).to_markdown())
     counts = label_set_counts(table.labels, table.schema)
     rows = [[name, f'{n:,}', f'{n / len(table):.2%}'] for name, n in counts.items()]

@@ -28,7 +28,7 @@ from realmnet.curation.protocols import (
     split_files,
 )
 from realmnet.curation.resampling import MLRUS
-from realmnet.curation.schema_file import read_schema
+from realmnet.curation.schema_file import add_schema_options, schema_from
 from realmnet.errors import InputError
 from realmnet.reporting.dataset_tables import count_problems
 from realmnet.reporting.published import load
@@ -44,14 +44,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--sources', nargs='+', metavar='NAME', help='main source first')
     parser.add_argument('--ratio', type=float, default=0.2, help='of ML-RUS (default .2)')
     parser.add_argument('--seed', type=int, default=42)
-    parser.add_argument('--schema', default='PSMM', help='name or JSON file')
+    add_schema_options(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Build, check, write and print the counts."""
     args = parse_args()
-    splits = read_splits(args.data_root, read_schema(args.schema))
+    splits = read_splits(args.data_root, schema_from(args))
     table, rows = join_tables(splits)
     sets = protocol_sets(table, rows, args.sources)
     sampler = MLRUS(args.ratio, args.seed)

@@ -2,6 +2,7 @@
 
     python tools/dataset_tools/partition.py labels.csv data/mine/ImageSets/Main
     python tools/dataset_tools/partition.py labels.csv folds/ --folds 5
+    python tools/dataset_tools/partition.py labels.csv data/custom --ratios .7 .3 --classes N D M
 
 Each patient's most frequent label is the pseudo-class that is stratified; --ties says what happens
 when several are equally frequent, which the paper leaves open. Several label files are joined
@@ -17,9 +18,16 @@ from pathlib import Path
 from realmnet.cli import run
 from realmnet.curation.label_table import read_label_table, write_label_table
 from realmnet.curation.outputs import staged
-from realmnet.curation.partition import TIES, group_k_fold, stratified_partition
+from realmnet.curation.partition import (
+    TIES,
+    Partition,
+    check_ratios,
+    group_k_fold,
+    split_patients,
+    stratified_partition,
+)
 from realmnet.curation.protocols import Counts, join_tables
-from realmnet.curation.schema_file import read_schema
+from realmnet.curation.schema_file import add_schema_options, schema_from
 from realmnet.errors import InputError
 from realmnet.reporting.dataset_tables import partition_table
 
@@ -36,9 +44,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--folds', type=int, help='K equal parts instead of --ratios')
     parser.add_argument('--seed', type=int, default=42)
     parser.add_argument('--ties', choices=TIES, default='rarest')
-    parser.add_argument('--method', choices=('patients', 'group-k-fold'), default='patients',
-                        help="group-k-fold: scikit-learn's StratifiedGroupKFold")  # fmt: skip
-    parser.add_argument('--schema', default='PSMM', help='name or JSON file')
+    parser.add_argument('--method', choices=('stratified', 'group-k-fold', 'random'),
+                        default='stratified',
+                        help="stratified is the paper's; group-k-fold is scikit-learn's "
+                        'StratifiedGroupKFold; random ignores labels')  # fmt: skip
+    add_schema_options(parser)
     return parser.parse_args()
 
 
@@ -55,19 +65,25 @@ def main() -> None:
         if len(ratios) not in (2, 3):
             raise InputError(f'--ratios takes two or three shares, got {ratios}; see --folds')
         names = ['train', 'val', 'test'] if len(ratios) == 3 else ['train', 'test']
-    schema = read_schema(args.schema)
-    table, _ = join_tables({str(path): read_label_table(path, schema) for path in args.labels})
-    if args.method == 'patients':
+    schema = schema_from(args)
+    tables = {str(path): read_label_table(path, schema) for path in args.labels}
+    for path, part in tables.items():
+        if part.ignored:
+            print(f'{path}: columns left out: {", ".join(part.ignored)}')
+    table, _ = join_tables(tables)
+    if args.method == 'stratified':
         result = stratified_partition(
             table.patients, table.labels, schema, ratios, args.seed, args.ties
         )
-    else:
+    elif args.method == 'group-k-fold':
         result = group_k_fold(table.patients, table.labels, ratios, args.seed)
+    else:
+        result = Partition(split_patients(table.patients, check_ratios(ratios), args.seed))
     splits = dict(zip(names, result.rows, strict=True))
     record = {
         'labels': [path.name for path in args.labels], 'schema': schema.name,
         'method': args.method, 'ratios': ratios, 'seed': args.seed,
-        'ties': args.ties if args.method == 'patients' else None,
+        'ties': args.ties if args.method == 'stratified' else None,
         'strata': result.strata, 'merged': result.merged, 'tied_patients': result.tied,
         'counts': {name: vars(Counts.of(table.patients[rows])) for name, rows in splits.items()},
     }  # fmt: skip
@@ -77,7 +93,7 @@ def main() -> None:
         (place / 'partition.json').write_text(json.dumps(record, indent=2) + '\n')
     if result.merged:
         print(f'strata too small and merged (patients): {result.merged}')
-    if args.method == 'patients':
+    if args.method == 'stratified':
         print(f'{result.tied:,} patient(s) with a tie, resolved by {args.ties!r}')
     print(partition_table(table, splits).to_markdown(), end='')
 

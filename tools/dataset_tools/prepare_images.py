@@ -26,7 +26,7 @@ from realmnet.curation.pictures import list_pictures
 from realmnet.curation.prepare import PrepareSettings, prepare_images
 from realmnet.curation.privacy import Pseudonyms
 from realmnet.curation.protocols import read_splits
-from realmnet.curation.schema_file import read_schema
+from realmnet.curation.schema_file import add_schema_options, schema_from
 from realmnet.curation.sources import PSMM_SOURCES
 from realmnet.errors import InputError
 
@@ -51,7 +51,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--labels', type=Path, nargs='+', default=[], metavar='CSV',
                         help='with --pseudonymise: label tables to rewrite')  # fmt: skip
     parser.add_argument('--labels-out', type=Path, metavar='DIR', help='where they are written')
-    parser.add_argument('--schema', default='PSMM', help='of the label tables')
+    add_schema_options(parser)
     parser.add_argument('--unpack', action='store_true', help='SRC is an archive')
     parser.add_argument('--data-root', type=Path, metavar='DIR',
                         help='with --unpack: compare with its label files')  # fmt: skip
@@ -72,7 +72,7 @@ def main() -> None:
     settings = PrepareSettings(args.size, args.keep_aspect, not args.no_crop,
                                '.png' if args.png else '.jpg', args.quality)  # fmt: skip
     pseudonyms = Pseudonyms(args.pseudonymise, args.sources) if args.pseudonymise else None
-    tables = [read_label_table(path, read_schema(args.schema)) for path in args.labels]
+    tables = [read_label_table(path, schema_from(args)) for path in args.labels]
     report = prepare_images(
         args.src, args.dst, settings, args.jobs, pseudonyms,
         progress=lambda results, total: tqdm(results, total=total, unit='image'),
@@ -94,7 +94,7 @@ def _unpack(args: argparse.Namespace) -> None:
     pictures = len(list_pictures(args.dst))
     print(f'{number:,} file(s), {pictures:,} picture(s) in {args.dst}')
     if args.data_root:
-        splits = read_splits(args.data_root, read_schema(args.schema))
+        splits = read_splits(args.data_root, schema_from(args))
         labelled = sum(len(table) for table in splits.values())
         missing = [n for table in splits.values() for n in missing_pictures(table, args.dst)]
         print(f'{labelled:,} labelled, {len(missing):,} of them missing, '

@@ -17,7 +17,7 @@ from realmnet.cli import run
 from realmnet.curation.imbalance import label_set_counts
 from realmnet.curation.label_table import LabelTable, read_label_table, write_label_table
 from realmnet.curation.resampling import MLRUS, RESAMPLERS, REMEDIALHwR
-from realmnet.curation.schema_file import read_schema
+from realmnet.curation.schema_file import add_schema_options, schema_from
 from realmnet.errors import InputError
 from realmnet.reporting.tables import Table
 
@@ -35,7 +35,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--variant', choices=MLRUS.variants, help='of ml-rus')
     parser.add_argument('--with', dest='with_', choices=REMEDIALHwR.seconds,
                         help='of remedial-hwr; ml-rus is not in its article')  # fmt: skip
-    parser.add_argument('--schema', default='PSMM', help='name or JSON file')
+    add_schema_options(parser)
     args = parser.parse_args()
     if args.variant and args.method != 'ml-rus':
         parser.error('--variant belongs to --method ml-rus')
@@ -49,7 +49,7 @@ def main() -> None:
     args = parse_args()
     if args.output.resolve() == args.input.resolve():
         raise InputError(f'{args.output}: would replace the input; name another file')
-    table = read_label_table(args.input, read_schema(args.schema))
+    table = read_label_table(args.input, schema_from(args))
     options = {k: v for k, v in (('variant', args.variant), ('with_', args.with_)) if v}
     sampler = RESAMPLERS[args.method](args.ratio, args.seed, **options)
     labels = sampler.fit_resample(table.labels)

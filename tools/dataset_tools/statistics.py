@@ -29,11 +29,12 @@ if __name__ == 'statistics':
 
 def main() -> None:
     """Compute, draw and write."""
+    from realmnet.curation.schema_file import schema_from
     from realmnet.reporting.dataset_report import write_report
 
     args = _parse_args()
     files = write_report(
-        args.data_root, args.out, args.pictures, args.patients, args.source, args.schema
+        args.data_root, args.out, args.pictures, args.patients, args.source, schema_from(args)
     )
     print((args.out / 'README.md').read_text(encoding='utf-8'), end='')
     print(f'\n{len(files)} files in {args.out}')
@@ -43,6 +44,8 @@ def _parse_args():
     import argparse
     from pathlib import Path
 
+    from realmnet.curation.schema_file import add_schema_options
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -51,7 +54,7 @@ def _parse_args():
     parser.add_argument('--pictures', type=Path, help='default: DATA_ROOT/JPEGImages')
     parser.add_argument('--patients', type=Path, metavar='CSV', help='ID, age, sex')
     parser.add_argument('--source', help='show age and sex of this source only')
-    parser.add_argument('--schema', default='PSMM', help='name or JSON file')
+    add_schema_options(parser)
     return parser.parse_args()
 
 

@@ -17,7 +17,7 @@ from realmnet.cli import run
 from realmnet.curation.label_table import read_label_table, write_label_table
 from realmnet.curation.outputs import staged
 from realmnet.curation.protocols import Counts
-from realmnet.curation.schema_file import read_schema
+from realmnet.curation.schema_file import add_schema_options, schema_from
 from realmnet.curation.subsets import DEFAULT_SHARES, k_shot, nested_subsets
 
 
@@ -31,9 +31,9 @@ def main() -> None:
     parser.add_argument('--shares', nargs='+', type=float, default=list(DEFAULT_SHARES))
     parser.add_argument('--k-shot', nargs='+', type=int, metavar='K', help='instead of shares')
     parser.add_argument('--seed', type=int, default=42)
-    parser.add_argument('--schema', default='PSMM', help='name or JSON file')
+    add_schema_options(parser)
     args = parser.parse_args()
-    table = read_label_table(args.labels, read_schema(args.schema))
+    table = read_label_table(args.labels, schema_from(args))
     if args.k_shot:
         parts = {
             f'{args.labels.stem}_{k}-shot.csv': k_shot(table.patients, table.labels, k, args.seed)

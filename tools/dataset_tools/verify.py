@@ -24,7 +24,7 @@ from realmnet.cli import run
 from realmnet.curation.label_table import examples, read_label_table
 from realmnet.curation.outputs import staged
 from realmnet.curation.quality import worst_first
-from realmnet.curation.schema_file import read_schema
+from realmnet.curation.schema_file import add_schema_options, schema_from
 from realmnet.curation.verification import (
     Verification,
     agreement,
@@ -45,14 +45,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, help='folder for report.json and quality.csv')
     parser.add_argument('--agreement', nargs=2, type=Path, metavar='CSV')
     parser.add_argument('--jobs', type=int, default=0, help='processes (default: one a core)')
-    parser.add_argument('--schema', default='PSMM', help='name or JSON file')
+    add_schema_options(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Check, print and write the report."""
     args = parse_args()
-    schema = read_schema(args.schema)
+    schema = schema_from(args)
     result = verify_labels(args.data_root, schema)
     if not args.labels_only:
         folder = args.pictures or args.data_root / 'JPEGImages'

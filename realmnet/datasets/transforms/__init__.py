@@ -1,6 +1,11 @@
 """Transforms that mmcv and mmpretrain do not have; the rest of the recipe is theirs."""
 
 from realmnet.datasets.transforms.loading import LoadPicture
-from realmnet.datasets.transforms.simulated import GaussianNoise, KernelBlur, ScaledAffine
+from realmnet.datasets.transforms.simulated import (
+    GaussianNoise,
+    KernelBlur,
+    PictureColorJitter,
+    ScaledAffine,
+)
 
-__all__ = ['GaussianNoise', 'KernelBlur', 'LoadPicture', 'ScaledAffine']
+__all__ = ['GaussianNoise', 'KernelBlur', 'LoadPicture', 'PictureColorJitter', 'ScaledAffine']

@@ -1,8 +1,8 @@
 """Simulated augmentation: the variation of real examinations, applied to one picture.
 
 Zhang et al., npj Digital Medicine 2025 (RealMNet), section 4.5.2, with the values of the released
-configuration. Flip, erasing, colour jitter and the random choice are mmcv's and mmpretrain's
-transforms; here is what they lack.
+configuration. Flip, erasing and the random choice are mmcv's and mmpretrain's transforms; here is
+what they lack.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmcv.transforms.utils import cache_randomness
 from mmpretrain.registry import TRANSFORMS
+from PIL import Image
+from torchvision.transforms import ColorJitter
 
 from realmnet.errors import InputError
 
@@ -57,7 +58,6 @@ class ScaledAffine(BaseTransform):
         self.shear = shear
         self.angles = angles
 
-    @cache_randomness
     def draw(self) -> tuple[np.ndarray, float, np.ndarray]:
         """Draw scale factors (x, y), rotation and shears (x, y), angles in degrees."""
         factors = np.random.uniform(*self.scale, size=2)
@@ -132,7 +132,6 @@ class KernelBlur(BaseTransform):
         self.kernel_size = kernel_size
         self.sigma = tuple(sigma)
 
-    @cache_randomness
     def draw(self) -> float:
         """Draw the standard deviation in pixels."""
         return float(np.random.uniform(*self.sigma))
@@ -145,6 +144,42 @@ class KernelBlur(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(kernel_size={self.kernel_size}, sigma={self.sigma})'
+
+
+@TRANSFORMS.register_module()
+class PictureColorJitter(BaseTransform):
+    """Change brightness, contrast, saturation and hue at random, in random order (torchvision).
+
+    mmpretrain's ``ColorJitter`` stops with ``OverflowError`` at every negative hue under numpy 2.
+    The released code took its BGR pictures for RGB here; this transform does not.
+
+    Args:
+        brightness: Factors are drawn from ``[1 - brightness, 1 + brightness]``.
+        contrast: Likewise.
+        saturation: Likewise.
+        hue: Shifts are drawn from ``[-hue, hue]``, in turns of the colour circle; at most 0.5.
+    """
+
+    def __init__(
+        self,
+        brightness: float = 0.25,
+        contrast: float = 0.25,
+        saturation: float = 0.25,
+        hue: float = 0.25,
+    ) -> None:
+        try:
+            self.jitter = ColorJitter(brightness, contrast, saturation, hue)
+        except ValueError as error:
+            raise InputError(f'PictureColorJitter: {error}') from None
+
+    def transform(self, results: dict) -> dict:
+        """Change the colours of ``results['img']`` (BGR)."""
+        jittered = self.jitter(Image.fromarray(np.ascontiguousarray(results['img'][..., ::-1])))
+        results['img'] = np.ascontiguousarray(np.asarray(jittered)[..., ::-1])
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({self.jitter})'
 
 
 @TRANSFORMS.register_module()

@@ -1,0 +1,25 @@
+"""Launching, checkpoints and exact resuming; importing it registers the classes."""
+
+from .checkpoint_io import CheckpointError, read_checkpoint
+from .hooks import EpochSeedHook, RunCheckpointHook, seed_worker
+from .label_order import LabelOrderHook
+from .launch import prepare_launch
+from .metric import MultiLabelReport
+from .runner import RealMRunner
+from .storage import AtomicBackend
+from .weights import LoadReport, load_weights
+
+__all__ = [
+    'AtomicBackend',
+    'CheckpointError',
+    'EpochSeedHook',
+    'LabelOrderHook',
+    'LoadReport',
+    'MultiLabelReport',
+    'RealMRunner',
+    'RunCheckpointHook',
+    'load_weights',
+    'prepare_launch',
+    'read_checkpoint',
+    'seed_worker',
+]

@@ -1,0 +1,182 @@
+"""Hooks for checkpoints in the run's folder and for resuming exactly."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.registry import FUNCTIONS
+from mmpretrain.registry import HOOKS
+
+from realmnet.errors import InputError
+
+from .checkpoint_io import read_checkpoint
+from .storage import AtomicBackend, remove_leftovers
+
+
+@HOOKS.register_module()
+class RunCheckpointHook(CheckpointHook):
+    """Save checkpoints atomically, beside the logs of the run that made them.
+
+    Checkpoints go to ``work_dir/<time>/epoch_N.pth`` (with ``out_dir``: to
+    ``out_dir/<config>/<time>``), and ``work_dir/last_checkpoint`` names the newest, where
+    mmengine's automatic resume looks for it. A resumed run writes into its own folder and goes on
+    counting the checkpoints that ``max_keep_ckpts`` allows over all folders. An old checkpoint is
+    deleted only after the new one is complete and named, so that a kill at any moment leaves one
+    to resume from.
+
+    Args:
+        backend_args: mmengine file backend; for local folders the atomic one by default.
+        **kwargs: as for mmengine's ``CheckpointHook``, without ``published_keys``.
+
+    Raises:
+        InputError: if ``published_keys`` or ``file_client_args`` is given: both would write
+            around the file backend.
+    """
+
+    def __init__(self, *args: Any, backend_args: dict | None = None, **kwargs: Any) -> None:
+        for key in ('published_keys', 'file_client_args'):
+            if kwargs.get(key) is not None:
+                raise InputError(
+                    f'RunCheckpointHook does not take {key}, which would write without the file '
+                    'backend; publish a checkpoint afterwards with a tool.'
+                )
+        if backend_args is None and '://' not in str(kwargs.get('out_dir')):
+            backend_args = {'backend': 'atomic'}
+        super().__init__(*args, backend_args=backend_args, **kwargs)
+        self._kept: list[str] = []
+        self._first_is_read_back = False
+
+    def before_train(self, runner: Any) -> None:
+        """Choose the folder, take over what earlier runs kept, delete what they left half done."""
+        in_run_folder = self.out_dir is None
+        super().before_train(runner)
+        self.out_dir = (
+            runner.log_dir
+            if in_run_folder
+            else self.file_backend.join_path(self.out_dir, runner.timestamp)
+        )
+        runner.logger.info(
+            f'In this run that is {self.out_dir}; {runner.work_dir}/last_checkpoint names the '
+            'newest checkpoint.'
+        )
+        self._kept = list(runner.message_hub.runtime_info.get('kept_checkpoints', []))
+        if is_main_process():
+            for folder in {runner.work_dir, str(Path(self.out_dir).parent)}:
+                for path in remove_leftovers(folder):
+                    runner.logger.info(f'Removed {path}, which a killed run left unfinished.')
+
+    def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
+        name = self.filename_tmpl.format(step)
+        path = self.file_backend.join_path(self.out_dir, name)
+        self.last_ckpt = path
+        # The list goes into the file before anything is deleted: a run killed in between still
+        # knows, once resumed, what is too many.
+        self._kept = [kept for kept in self._kept if kept != path] + [path]
+        runner.message_hub.update_info('last_ckpt', path)
+        runner.message_hub.update_info('kept_checkpoints', list(self._kept))
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        excess = self._kept[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
+        self._kept = self._kept[len(excess) :]
+        if not is_main_process():
+            return
+        if not self._first_is_read_back:
+            # Learn now, not after fifty epochs, that something in it would be refused.
+            if '://' not in path:
+                read_checkpoint(path)
+            self._first_is_read_back = True
+        AtomicBackend().put_text(path, Path(runner.work_dir) / 'last_checkpoint')
+        for old in excess:
+            if self.file_backend.isfile(old):
+                self.file_backend.remove(old)
+
+    def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
+        """Delete the previous best only once the new best is on the disk."""
+        if not self.save_best:
+            return
+        single = len(self.key_indicators) == 1
+        before = {'': self.best_ckpt_path} if single else dict(self.best_ckpt_path_dict)
+        if single:
+            self.best_ckpt_path = None
+        else:
+            self.best_ckpt_path_dict = dict.fromkeys(before)
+        super()._save_best_checkpoint(runner, metrics)
+        after = {'': self.best_ckpt_path} if single else self.best_ckpt_path_dict
+        for key, old in before.items():
+            if after.get(key) is None:
+                after[key] = old
+            elif old and old != after[key] and is_main_process() and self.file_backend.isfile(old):
+                self.file_backend.remove(old)
+        if single:
+            self.best_ckpt_path = after['']
+
+
+@HOOKS.register_module()
+class EpochSeedHook(Hook):
+    """Seed python, numpy and torch from (seed, epoch, rank) before each training epoch.
+
+    The random numbers of an epoch then do not depend on the epochs before it, and a run resumed
+    after epoch k goes on as if it had never stopped. Needs ``persistent_workers=False`` and
+    ``worker_init_fn=dict(type='seed_worker')`` in the training dataloader.
+    """
+
+    priority = 'LOWEST'  # nothing may draw between this and the first batch
+
+    def before_train(self, runner: Any) -> None:
+        """Refuse what cannot be resumed exactly, or say so.
+
+        Raises:
+            InputError: if ``persistent_workers`` is set.
+        """
+        if runner.train_dataloader.persistent_workers:
+            raise InputError(
+                'EpochSeedHook needs persistent_workers=False in train_dataloader: workers that '
+                'live on keep random states that a resumed run cannot restore.'
+            )
+        counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        batches = len(runner.train_dataloader)
+        if batches % counts:
+            runner.logger.warning(
+                f'accumulative_counts={counts} does not divide the {batches} batches of an epoch: '
+                'gradients left over at its end are not in the checkpoint, so a resumed run will '
+                'differ slightly from one that never stopped.'
+            )
+
+    def before_train_epoch(self, runner: Any) -> None:
+        """Seed all generators of this process."""
+        seed_all(runner.seed, runner.epoch, runner.rank)
+
+
+def seed_all(*entropy: int) -> None:
+    """Seed python, numpy and torch (all devices) from non-negative integers."""
+    python, numpy, low, high = np.random.SeedSequence(entropy).generate_state(4).tolist()
+    random.seed(python)
+    np.random.seed(numpy)  # noqa: NPY002 (the transforms of OpenMMLab draw from it)
+    torch.manual_seed(low | high << 32 & (2**63 - 1))
+
+
+@FUNCTIONS.register_module()
+def seed_worker(worker_id: int) -> None:
+    """Seed numpy and python in a dataloader worker from the seed that torch gave it.
+
+    That seed is drawn anew each epoch; mmengine's default ignores it and repeats the same
+    numbers every epoch when workers do not persist.
+
+    Args:
+        worker_id: given by the dataloader; already part of torch's seed.
+    """
+    seed = torch.initial_seed()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002

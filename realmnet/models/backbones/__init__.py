@@ -1,0 +1,5 @@
+"""Backbones."""
+
+from .tinyvit import RealMTinyViT
+
+__all__ = ['RealMTinyViT']

@@ -1,0 +1,5 @@
+"""Heads."""
+
+from .residual_attention_head import ResidualAttentionHead
+
+__all__ = ['ResidualAttentionHead']

@@ -1,0 +1,113 @@
+"""A sheet of pictures with their truth and prediction."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from realmnet.errors import InputError
+from realmnet.evaluation.predictions import Predictions
+
+_RIGHT, _WRONG = '#1b7837', '#c51b27'
+
+
+def choose_pictures(truth: np.ndarray, number: int, seed: int) -> np.ndarray:
+    """Choose pictures so that every label set is shown about equally often.
+
+    Label sets take turns, each giving a random picture that was not yet shown, until there are
+    enough.
+
+    Args:
+        truth: 0/1, shape (N, C).
+        number: How many pictures; fewer if there are not as many.
+        seed: Seed.
+
+    Returns:
+        Row positions, sorted by label set.
+
+    Example:
+        >>> choose_pictures(np.array([[1], [1], [1], [0]]), 2, seed=0)[0]
+        np.int64(3)
+    """
+    rng = np.random.default_rng(seed)
+    label_sets = np.unique(truth, axis=0, return_inverse=True)[1].ravel()
+    shuffled = rng.permutation(len(truth))
+    # Rank of each picture within its label set: all firsts come before all seconds.
+    turn = np.empty(len(truth), dtype=int)
+    for value in np.unique(label_sets):
+        members = shuffled[label_sets[shuffled] == value]
+        turn[members] = np.arange(len(members))
+    chosen = shuffled[np.argsort(turn[shuffled], kind='stable')][:number]
+    return chosen[np.argsort(label_sets[chosen], kind='stable')]
+
+
+def prediction_sheet(
+    predictions: Predictions,
+    folder: str | os.PathLike,
+    number: int = 24,
+    columns: int = 6,
+    threshold: float = 0.5,
+    seed: int = 0,
+    title: str = '',
+) -> Figure:
+    """Draw pictures with truth and prediction; a wrong label set is red.
+
+    Args:
+        predictions: Scores and truth.
+        folder: Where the pictures are.
+        number: How many pictures, chosen by :func:`choose_pictures`.
+        columns: Pictures in a row.
+        threshold: Score from which a class counts as predicted.
+        seed: Which pictures.
+        title: Above the sheet.
+
+    Returns:
+        The figure, ready for ``savefig``.
+
+    Raises:
+        InputError: If a picture is not there or cannot be read.
+    """
+    rows = choose_pictures(predictions.truth, number, seed)
+    columns = min(columns, len(rows))
+    height = -(-len(rows) // columns)
+    figure = Figure(figsize=(2.1 * columns, 2.48 * height + 0.5), layout='constrained')
+    axes = figure.subplots(height, columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, row in zip(axes, rows, strict=False):
+        path = Path(folder, predictions.filenames[row])
+        try:
+            with Image.open(path) as picture:
+                axis.imshow(picture.convert('RGB'))
+        except OSError as error:
+            raise InputError(f'{path}: the picture cannot be shown ({error})') from None
+        claimed = predictions.scores[row] >= threshold
+        right = (claimed == (predictions.truth[row] == 1)).all()
+        axis.set_title(
+            f'truth {_names(predictions, predictions.truth[row] == 1)}\n'
+            + '\n'.join(textwrap.wrap(f'found {_scored(predictions, row, claimed)}', 30)),
+            fontsize=8,
+            color=_RIGHT if right else _WRONG,
+            loc='left',
+        )
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _names(predictions: Predictions, present: np.ndarray) -> str:
+    return ' '.join(c for c, p in zip(predictions.classes, present, strict=True) if p) or 'none'
+
+
+def _scored(predictions: Predictions, row: int, claimed: np.ndarray) -> str:
+    found = [
+        f'{c}\u00a0{s:.2f}'.replace('0.', '.')
+        for c, s, p in zip(predictions.classes, predictions.scores[row], claimed, strict=True)
+        if p
+    ]
+    return '  '.join(found) or f'none (highest {predictions.scores[row].max():.2f})'

@@ -1,0 +1,47 @@
+"""Package of RealMNet; tested pins are in requirements.txt, ranges here."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = next(
+    line.split("'")[1]
+    for line in (ROOT / 'realmnet' / '__init__.py').read_text().splitlines()
+    if line.startswith('__version__')
+)
+
+setup(
+    name='realmnet',
+    version=VERSION,
+    description='Posterior staphyloma and myopic maculopathy in ultra-widefield fundus pictures',
+    long_description=(ROOT / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages(include=['realmnet', 'realmnet.*']),
+    python_requires='>=3.11',
+    install_requires=[
+        'grad-cam>=1.5.5',
+        'matplotlib>=3.9',
+        'mmcv-lite>=2.1,<2.3',
+        'mmengine>=0.10.7,<0.11',
+        'mmpretrain>=1.2,<1.3',
+        'numpy>=2.0',
+        'opencv-python>=4.9',
+        'pandas>=2.2',
+        'pillow>=10.3',
+        'scikit-learn>=1.5',
+        'scipy>=1.13',
+        'setuptools<81',  # mmengine resolves `mmpretrain::` configs through pkg_resources
+        'timm>=1.0,<1.1',
+        'torch>=2.6',
+        'torchvision>=0.21',
+        'tqdm>=4.66',
+    ],
+    extras_require={
+        'tensorboard': ['tensorboard>=2.17'],
+        'wandb': ['wandb>=0.18'],
+        'test': ['hypothesis>=6.100', 'pytest>=8', 'ruff==0.17.6', 'tensorboard>=2.17'],
+        'dev': ['pre-commit>=3.7'],
+    },
+)

@@ -1,0 +1,18 @@
+"""torchrun, with its traceback replaced by one line: what went wrong, a process has said itself."""
+
+import sys
+
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import main
+
+if __name__ == '__main__':
+    try:
+        main()
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        print(
+            f'error: process {rank} stopped with exit code {failure.exitcode} and so the others '
+            'were stopped; what it said is above',
+            file=sys.stderr,
+        )
+        sys.exit(1)

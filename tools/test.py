@@ -1,0 +1,116 @@
+"""Test a model: metrics overall and per class, and the predictions file."""
+
+import argparse
+import json
+import math
+from copy import deepcopy
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.dist import is_main_process
+from mmengine.evaluator import DumpResults
+from mmengine.registry import RUNNERS
+
+from realmnet.cli import run
+from realmnet.datasets.preflight import check_data
+from realmnet.engine.config import datasets, load_config
+from realmnet.engine.launch import prepare_launch
+from realmnet.errors import InputError
+
+EXAMPLE = """example:
+  tools/dist_test.sh work_dirs/quickstart/<time>/vis_data/config.py \\
+      work_dirs/quickstart/<time>/epoch_8.pth 1 --out work_dirs/quickstart/test.csv
+
+--out FILE.csv or FILE.json writes the predictions (one row a picture: filename, ID, a score a
+class, the truth); FILE.pkl writes mmengine's dumped results. With --out-item metrics, FILE.json
+holds the metrics.
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='folder for logs')
+    parser.add_argument('--out', help='file for predictions or metrics')
+    parser.add_argument('--out-item', choices=['metrics', 'pred'], default='pred',
+                        help='what --out holds; by default the predictions')  # fmt: skip
+    parser.add_argument('--amp', action='store_true', help='mixed precision')
+    parser.add_argument('--tta', action='store_true', help="test-time augmentation: the config's "
+                        'tta_pipeline, by default the picture and its mirror image')  # fmt: skip
+    parser.add_argument('--skip-data-check', action='store_true',
+                        help='do not check labels and pictures before the run')  # fmt: skip
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings that '
+                        'override the config, key=value; lists as key="[a,b]"')  # fmt: skip
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='who started the processes; dist_test.sh sets it')  # fmt: skip
+    args = parser.parse_args()
+    suffixes = ('.json',) if args.out_item == 'metrics' else ('.csv', '.json', '.pkl')
+    if args.out and Path(args.out).suffix not in suffixes:
+        raise InputError(
+            f'--out {args.out}: with --out-item {args.out_item} the file ends in '
+            f'{" or ".join(suffixes)}'
+        )
+    return args
+
+
+def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
+    """Put the arguments into the configuration."""
+    cfg.load_from = args.checkpoint
+    cfg.resume = False
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs', Path(args.config).stem))
+    if args.amp:
+        cfg.test_cfg.fp16 = True
+    if args.tta:
+        use_tta(cfg)
+    if args.out and args.out_item == 'pred' and not args.out.endswith('.pkl'):
+        cfg.test_evaluator.predictions_file = args.out
+        cfg.test_evaluator.info = dict(
+            config=args.config, checkpoint=args.checkpoint, seed=cfg.randomness.get('seed')
+        )
+
+
+def use_tta(cfg: Config) -> None:
+    """Wrap the model so that it averages the scores of several views of each picture."""
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    flips = [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)]
+    views = dict(type='TestTimeAug', transforms=[flips, [pipeline[-1]]])
+    cfg.test_dataloader.dataset.pipeline = cfg.get('tta_pipeline') or [*pipeline[:-1], views]
+    tta_model = cfg.get('tta_model') or dict(type='AverageMultiLabelTTA')
+    cfg.model = ConfigDict(**deepcopy(tta_model), module=cfg.model)
+
+
+def write_metrics(metrics: dict[str, float], path: str) -> None:
+    """Write metrics as JSON, undefined ones as null."""
+    values = {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in metrics.items()
+    }
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(f'{path}.tmp')
+    temporary.write_text(json.dumps(values, indent=1) + '\n')
+    temporary.replace(path)
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args.config, args.cfg_options)
+    apply_arguments(cfg, args)
+    rank = prepare_launch(cfg, args.launcher)
+    if rank == 0 and not args.skip_data_check:
+        check_data(list(datasets(cfg, ['test'])), list(datasets(cfg, ['train', 'val'])))
+    runner = RUNNERS.build(cfg)
+    if args.out and args.out.endswith('.pkl'):
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+    metrics = runner.test()
+    if args.out and args.out_item == 'metrics' and is_main_process():
+        write_metrics(metrics, args.out)
+
+
+if __name__ == '__main__':
+    run(main)

@@ -1,0 +1,84 @@
+"""Train a model."""
+
+import argparse
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.registry import RUNNERS
+
+from realmnet.cli import run
+from realmnet.datasets.preflight import check_data
+from realmnet.engine.config import datasets, load_config
+from realmnet.engine.launch import prepare_launch
+from realmnet.errors import InputError
+
+EXAMPLE = """example:
+  tools/dist_train.sh configs/quickstart/tinyvit-5m-128_synthetic.py 1
+  python tools/train.py configs/myopia_models/tinyvit-21m-distill-384_MYOPIA.py \\
+      --cfg-options pretrained=None data_root=/data/PSMM
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints; by default '
+                        'work_dirs/<name of the config>')  # fmt: skip
+    parser.add_argument('--resume', nargs='?', const='auto', help='go on from a checkpoint, '
+                        'without a value from the newest one of the work folder')  # fmt: skip
+    parser.add_argument('--amp', action='store_true', help='mixed precision (GPU)')
+    parser.add_argument('--no-validate', action='store_true', help='do not evaluate between epochs')
+    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate by '
+                        'the total batch size over the 64 of the recipe')  # fmt: skip
+    parser.add_argument('--with', nargs='+', default=[], dest='fragments', metavar='OPTION',
+                        help='fragments of configs/_base_/options to add: best_checkpoint, '
+                        'early_stopping, ema, tensorboard, wandb')  # fmt: skip
+    parser.add_argument('--skip-data-check', action='store_true',
+                        help='do not check labels and pictures before the run')  # fmt: skip
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings that '
+                        'override the config, key=value; lists as key="[a,b]"')  # fmt: skip
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='who started the processes; dist_train.sh sets it')  # fmt: skip
+    return parser.parse_args()
+
+
+def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
+    """Put the arguments into the configuration."""
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs', Path(args.config).stem))
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.amp:
+        if not torch.cuda.is_available():
+            raise InputError('--amp trains in mixed precision on a GPU, and none is visible')
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+        # mmengine counts the pictures of one step, and accumulated steps are one update.
+        steps = cfg.optim_wrapper.get('accumulative_counts', 1)
+        cfg.auto_scale_lr.base_batch_size /= steps
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args.config, args.cfg_options, args.fragments)
+    apply_arguments(cfg, args)
+    rank = prepare_launch(cfg, args.launcher)
+    if rank == 0 and not args.skip_data_check:
+        used = ['train'] if args.no_validate else ['train', 'val']
+        others = [name for name in ('val', 'test') if name not in used]
+        check_data(list(datasets(cfg, used)), list(datasets(cfg, others)))
+    RUNNERS.build(cfg).train()
+
+
+if __name__ == '__main__':
+    run(main)
