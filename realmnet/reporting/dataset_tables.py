@@ -34,7 +34,7 @@ def table_a1(table: LabelTable, whole: str = 'PSMM') -> Table:
         table: All rows.
         whole: What the data set is called.
     """
-    published = load('psmm_tables')['A1']
+    published = load('psmm_tables')['A1'] if _is_psmm(len(table)) else {}
     rows = []
     for name, counts in overview(table, whole).items():
         theirs = published.get(name, {'patients': '–', 'images': '–'})
@@ -57,7 +57,7 @@ def table_a2(labels: np.ndarray, schema: LabelSchema) -> Table:
     plain = measure_imbalance(labels, schema)
     decoupled = measure_imbalance(REMEDIAL().fit_resample(labels), schema)
     published = load('psmm_tables')['A2']
-    known = published['classes'] == list(schema.class_names)
+    known = published['classes'] == list(schema.class_names) and _is_psmm_train(len(labels))
     lines: list[tuple[str, Sequence[float], Sequence[str]]] = [
         ('IRLbl', plain.irlbl, published['IRLbl']),
         ('SCUMBLELbl', plain.scumble_lbl, published['SCUMBLELbl']),
@@ -103,7 +103,7 @@ def protocol_tables(
     rows: dict[str, list[list[str]]] = {'5': [], '6': [], '7': []}
     for training in sets:
         number = _TABLE_OF[training.protocol]
-        theirs = _published_counts(training)
+        theirs = _published_counts(training) if _is_psmm(len(table)) else {}
         rows[number].append(_exact(training.name, Counts.of(table.patients[training.train]),
                                    theirs.get('train')))  # fmt: skip
         _, ours = resampled_counts(table, training.train)
@@ -114,7 +114,9 @@ def protocol_tables(
                                        theirs.get('train, resampled')))  # fmt: skip
         rows[number].append(_drawn(ours, spread, theirs.get('train, resampled')))
         for name, members in training.tests.items():
-            label = name.removeprefix('test_') if training.protocol == 'MRP' else name
+            label = name.removeprefix('test_')
+            if training.protocol == 'CGP':
+                label = training.folder.removeprefix('CGP_wo-')
             rows[number].append(_exact(f'→ {label}', Counts.of(table.patients[members]),
                                        theirs.get(name)))  # fmt: skip
     header = ['List', 'Patients', 'published', 'Images', 'published', 'Agreement']
@@ -206,6 +208,15 @@ def verdict(pairs, digits: int = 0) -> str:
     off = sum(f'{ours:.{digits}f}' != f'{float(theirs.replace(",", "")):.{digits}f}'
               for ours, theirs in pairs)  # fmt: skip
     return f'{off} of {len(pairs)} differ' if off else 'exact'
+
+
+def _is_psmm(images: int) -> bool:
+    """Whether a table is PSMM as a whole, so that published numbers belong beside it."""
+    return images == _int(load('psmm_tables')['A1']['PSMM']['images'])
+
+
+def _is_psmm_train(images: int) -> bool:
+    return images == _int(load('psmm_tables')['5']['CIP']['train']['images'])
 
 
 def _remedial_note(measures: Imbalance) -> str:
