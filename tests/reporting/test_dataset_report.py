@@ -170,7 +170,7 @@ def test_curation_and_reporting_import_no_torch():
         'for package in (realmnet.curation, realmnet.reporting):\n'
         '    for m in pkgutil.walk_packages(package.__path__, package.__name__ + "."):\n'
         '        importlib.import_module(m.name)\n'
-        'print(sorted({"torch", "mmengine", "mmcv", "sklearn"} & set(sys.modules)))'
+        'print(sorted({"torch", "mmengine", "mmcv"} & set(sys.modules)))'
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == '[]'
