@@ -131,6 +131,27 @@ def test_dicom_colour_and_grey(tmp_path):
     assert np.corrcoef(deep.ravel(), grey.ravel())[0, 1] > 0.999
 
 
+@pytest.mark.parametrize('name', ['JPEGBaseline8Bit', 'JPEG2000Lossless'])
+def test_compressed_dicom_comes_back_as_rgb(tmp_path, name):
+    import pydicom.uid
+    from pydicom.encaps import encapsulate
+
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[..., 0], image[:32, :, 1] = 200, 120
+    file = io.BytesIO()
+    jpeg = name.startswith('JPEGB')
+    Image.fromarray(image).save(file, 'JPEG' if jpeg else 'JPEG2000', **({'quality': 95} if jpeg
+                                else {'irreversible': False, 'mct': 0}))  # fmt: skip
+    write_dicom(tmp_path / 'x.dcm', image, 'YBR_FULL_422' if jpeg else 'RGB')
+    data = pydicom.dcmread(tmp_path / 'x.dcm')
+    data.file_meta.TransferSyntaxUID = getattr(pydicom.uid, name)
+    data.PixelData = encapsulate([file.getvalue()])
+    data['PixelData'].is_undefined_length = True
+    data.save_as(tmp_path / 'x.dcm')
+    found = read_any_picture(tmp_path / 'x.dcm').astype(int)
+    assert np.abs(found - image).mean() < 4
+
+
 def test_dicom_that_must_not_pass(tmp_path):
     write_dicom(tmp_path / 'a.dcm', rgb(), BurnedInAnnotation='YES')
     with pytest.raises(InputError, match='BurnedInAnnotation'):
