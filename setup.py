@@ -19,6 +19,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['realmnet', 'realmnet.*']),
+    package_data={'realmnet.reporting.published': ['*.json']},
     python_requires='>=3.11',
     install_requires=[
         'grad-cam>=1.5.5',
@@ -39,6 +40,7 @@ setup(
         'tqdm>=4.66',
     ],
     extras_require={
+        'dicom': ['pydicom>=3.0'],
         'tensorboard': ['tensorboard>=2.17'],
         'wandb': ['wandb>=0.18'],
         'test': ['hypothesis>=6.100', 'pytest>=8', 'ruff==0.17.6', 'tensorboard>=2.17'],

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
@@ -36,6 +36,8 @@ class LabelSchema:
         class_names: Readable names in the same order; the column names where not given.
         exclusive: Groups of classes of which every image has exactly one.
         allow_empty: Whether an image may have no label at all.
+        allow_repeats: Whether a file name may stand on several rows, as in an over-sampled
+            training list.
 
     Raises:
         LabelTableError: If a class is named twice, a group holds an unknown class, or there are
@@ -52,6 +54,7 @@ class LabelSchema:
     class_names: tuple[str, ...] = ()
     exclusive: tuple[tuple[str, ...], ...] = ()
     allow_empty: bool = False
+    allow_repeats: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, 'classes', tuple(self.classes))
@@ -88,6 +91,16 @@ class LabelSchema:
         """All columns of a table of this schema, as they are written."""
         return [*self.classes, FILENAME, PATIENT]
 
+    def resampled(self) -> LabelSchema:
+        """Return the schema of a training list that a resampler made from this one.
+
+        Over-sampling repeats file names, and decoupling (REMEDIAL) takes labels away, so
+        repeats, empty rows and incomplete groups are allowed.
+        """
+        return replace(
+            self, name=f'{self.name}-resampled', exclusive=(), allow_empty=True, allow_repeats=True
+        )
+
 
 #: Published order of PSMM: staphyloma no/yes, then the META-PM grade of myopic maculopathy.
 PSMM = LabelSchema(
@@ -97,7 +110,10 @@ PSMM = LabelSchema(
     exclusive=(('S0', 'S1'), ('A0', 'A1', 'A2', 'A3', 'A4')),
 )
 
-_SCHEMAS = {PSMM.name: PSMM}
+#: Training lists made from PSMM by over-sampling or decoupling.
+PSMM_RESAMPLED = PSMM.resampled()
+
+_SCHEMAS = {schema.name: schema for schema in (PSMM, PSMM_RESAMPLED)}
 
 
 def get_schema(schema: str | Mapping | LabelSchema) -> LabelSchema:
@@ -129,7 +145,7 @@ def get_schema(schema: str | Mapping | LabelSchema) -> LabelSchema:
     except TypeError as error:
         raise LabelTableError(
             f'label schema {dict(schema)} cannot be read ({error}); it takes name, classes and '
-            'optionally class_names, exclusive, allow_empty'
+            'optionally class_names, exclusive, allow_empty, allow_repeats'
         ) from None
 
 
@@ -243,11 +259,14 @@ def check_label_table(table: LabelTable) -> None:
     for column, what in ((FILENAME, 'picture'), (PATIENT, 'patient')):
         _refuse(table, (frame[column] == '').to_numpy(), f'column {column!r} is empty',
                 f'name the {what} of each row')  # fmt: skip
-    _refuse(table, np.array([not _stays_inside(name) for name in frame[FILENAME]]),
+    _refuse(table, np.array([not _stays_inside(name) for name in frame[FILENAME].tolist()]),
             'the file name leaves the picture folder',
             'use relative names with "/" and without ".."')  # fmt: skip
-    _refuse(table, frame[FILENAME].duplicated().to_numpy(), 'the file name occurs a second time',
-            'keep one row an image')  # fmt: skip
+    if not schema.allow_repeats:
+        _refuse(table, frame[FILENAME].duplicated().to_numpy(),
+                'the file name occurs a second time',
+                'keep one row an image, or read an over-sampled list with its schema '
+                "(for PSMM 'PSMM-resampled')")  # fmt: skip
     labels = table.labels
     for group in schema.exclusive:
         columns = [schema.classes.index(name) for name in group]
@@ -377,6 +396,8 @@ def _refuse(table: LabelTable, bad: np.ndarray, problem: str, remedy: str) -> No
 
 
 def _stays_inside(name: str) -> bool:
+    if name[:1] != '/' and '..' not in name and ':' not in name and '\\' not in name:
+        return True  # nearly every name; parsing paths would take most of the reading time
     path = PurePosixPath(name)
     absolute = path.is_absolute() or PureWindowsPath(name).is_absolute()
     return not absolute and '\\' not in name and '..' not in path.parts

@@ -1,0 +1,228 @@
+"""Reading the pictures that clinics hand over: JPEG, PNG, TIFF, BMP and DICOM, as 8-bit RGB.
+
+Files come from strangers: only these decoders are allowed, the header is checked before any pixel
+is decoded, and nothing but pixels leaves this module, so EXIF fields and DICOM tags end here.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+from realmnet.errors import InputError
+
+#: Decoders that Pillow may use; others (EPS runs a program, for one) stay shut.
+FORMATS = ('JPEG', 'PNG', 'TIFF', 'BMP', 'MPO')
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp')
+DICOM_SUFFIXES = ('.dcm', '.dicom')
+#: Largest picture, in pixels, that is decoded; an ultra-widefield picture has 12 to 16 million.
+MAX_PIXELS = 120_000_000
+#: How libjpeg can skip work: least factor, and the way to ask OpenCV for it.
+_REDUCED = (
+    (8, cv2.IMREAD_REDUCED_COLOR_8),
+    (4, cv2.IMREAD_REDUCED_COLOR_4),
+    (2, cv2.IMREAD_REDUCED_COLOR_2),
+)
+
+
+def list_pictures(folder: str | Path) -> list[Path]:
+    """List the pictures below a folder, by suffix, and files without suffix that are DICOM.
+
+    Links to folders are not followed, hidden files are left out.
+
+    Args:
+        folder: Where to look.
+
+    Returns:
+        Paths relative to ``folder``, sorted.
+
+    Raises:
+        InputError: If there is no such folder or no picture in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f'{folder}: no such folder; give the folder that holds the pictures')
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith('.')]
+        for name in names:
+            path = Path(parent, name)
+            if not name.startswith('.') and _is_picture(path):
+                found.append(path.relative_to(folder))
+    if not found:
+        raise InputError(
+            f'{folder}: no picture found; expected files ending in '
+            f'{", ".join(SUFFIXES + DICOM_SUFFIXES)}'
+        )
+    return sorted(found)
+
+
+def read_any_picture(path: str | Path, least_side: int = 0) -> np.ndarray:
+    """Read a picture of any accepted format as RGB.
+
+    Grey-scale becomes three equal channels, transparency is dropped, 16-bit values are shifted
+    to 8 bits, the EXIF orientation is applied.
+
+    Args:
+        path: The file.
+        least_side: If positive, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long
+            as both sides stay at least this long, which is faster.
+
+    Returns:
+        ``uint8`` of shape (H, W, 3), RGB.
+
+    Raises:
+        InputError: If the file is empty, cut off, too large, of another format, has several
+            pages, or is a DICOM file that says names are burnt into its pixels.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size == 0:
+            raise InputError(f'{path}: the file is empty; copy it again')
+        if is_dicom(path):
+            return _read_dicom(path)
+        return _read_pillow(path, least_side)
+    except InputError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_large(path) from None
+    except Exception as error:  # decoders raise whatever a broken file makes them raise
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f'{path}: cannot be read ({reason[:160]}); copy it again or take it out'
+        ) from None
+
+
+def write_picture(path: str | Path, image: np.ndarray, quality: int = 95) -> None:
+    """Write pixels, and nothing else, so that the file appears whole or not at all.
+
+    Args:
+        path: Target ending in ``.jpg`` or ``.png``; its folder is made.
+        image: ``uint8`` RGB of shape (H, W, 3).
+        quality: JPEG quality, 1-100.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix == '.jpg' else []
+    _, data = cv2.imencode(path.suffix, image[..., ::-1], options)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def is_dicom(path: Path) -> bool:
+    """Tell a DICOM file by its suffix or its mark at byte 128."""
+    if path.suffix.lower() in DICOM_SUFFIXES:
+        return True
+    if path.suffix.lower() in SUFFIXES:
+        return False
+    with path.open('rb') as file:
+        return file.read(132)[128:] == b'DICM'
+
+
+def to_8_bit(values: np.ndarray) -> np.ndarray:
+    """Shift integers to 8 bits by the number of bits that the largest one needs.
+
+    Args:
+        values: Integers, none negative.
+
+    Example:
+        >>> to_8_bit(np.array([0, 4095], np.uint16)).tolist()
+        [0, 255]
+    """
+    if values.dtype == np.uint8:
+        return values
+    shift = max(0, int(values.max(initial=0)).bit_length() - 8)
+    return (values >> shift).astype(np.uint8)
+
+
+def _is_picture(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES + DICOM_SUFFIXES:
+        return path.is_file()
+    try:
+        # DICOM files are often named by a number with dots, or without suffix
+        return (not suffix or suffix[1:].isdigit()) and path.is_file() and is_dicom(path)
+    except OSError:
+        return False
+
+
+def _too_large(path: Path) -> InputError:
+    return InputError(
+        f'{path}: more than {MAX_PIXELS // 1_000_000} million pixels; no camera of this kind '
+        'makes such a picture, take it out'
+    )
+
+
+def _read_pillow(path: Path, least_side: int) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise _too_large(path)
+            if image.format == 'TIFF' and getattr(image, 'n_frames', 1) > 1:
+                raise InputError(f'{path}: has {image.n_frames} pages; save each as a picture')
+            if image.format in ('JPEG', 'MPO') and (
+                pixels := _decode_jpeg(path, image, least_side)
+            ):
+                return pixels[0]
+            ImageOps.exif_transpose(image, in_place=True)
+            if image.mode.startswith(('I', 'F')):
+                values = np.maximum(np.asarray(image), 0).astype(np.int64)
+                return np.repeat(to_8_bit(values)[..., None], 3, axis=2)
+            if image.mode in ('RGBA', 'LA', 'PA') or 'transparency' in image.info:
+                image = image.convert('RGBA')
+            return np.asarray(image if image.mode == 'RGB' else image.convert('RGB'))
+
+
+def _decode_jpeg(path: Path, header: Image.Image, least_side: int) -> list[np.ndarray]:
+    """Decode a whole JPEG with OpenCV, which copies less than Pillow.
+
+    Returns:
+        The RGB pixels; nothing if the end mark is missing, so that Pillow names the problem, or
+        if OpenCV cannot decode the file.
+    """
+    data = np.fromfile(path, np.uint8)
+    if b'\xff\xd9' not in data[-64:].tobytes():
+        return []
+    factor = min(header.size) // least_side if least_side else 1
+    flag = next((f for least, f in _REDUCED if factor >= least), cv2.IMREAD_COLOR)
+    image = cv2.imdecode(data, flag)
+    return [] if image is None else [cv2.cvtColor(image, cv2.COLOR_BGR2RGB)]
+
+
+def _read_dicom(path: Path) -> np.ndarray:
+    try:
+        import pydicom
+        from pydicom.pixels import apply_color_lut, apply_voi_lut
+    except ImportError:
+        raise InputError(f'{path}: DICOM needs pydicom; run pip install pydicom') from None
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        data = pydicom.dcmread(path)
+        if int(data.get('Rows', 0)) * int(data.get('Columns', 0)) > MAX_PIXELS:
+            raise _too_large(path)
+        if int(data.get('NumberOfFrames', 1) or 1) > 1:
+            raise InputError(f'{path}: has {data.NumberOfFrames} frames; export each as a picture')
+        if str(data.get('BurnedInAnnotation', 'NO')).upper() == 'YES':
+            raise InputError(
+                f'{path}: its tag BurnedInAnnotation says that text, perhaps a name, is drawn '
+                'into the pixels; export it without overlay'
+            )
+        values = data.pixel_array
+        kind = str(data.PhotometricInterpretation)
+        if kind == 'PALETTE COLOR':
+            values = apply_color_lut(values, data)
+        elif kind.startswith('MONOCHROME'):
+            values = np.asarray(apply_voi_lut(values, data), float)
+            values = values - values.min()
+            values = np.round(values * (255 / max(values.max(), 255))).astype(np.uint8)
+            if kind == 'MONOCHROME1':
+                values = 255 - values
+    values = to_8_bit(values)
+    return np.repeat(values[..., None], 3, axis=2) if values.ndim == 2 else values[..., :3]

@@ -1,0 +1,227 @@
+"""From raw pictures to the folder that training reads: crop, resize, store, on all cores."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import cv2
+
+from realmnet.curation.borders import find_field, square
+from realmnet.curation.pictures import list_pictures, read_any_picture, write_picture
+from realmnet.curation.privacy import Pseudonyms
+from realmnet.errors import InputError
+
+SETTINGS = 'prepare_images.json'
+UNREADABLE = 'unreadable.csv'
+
+
+@dataclass(frozen=True)
+class PrepareSettings:
+    """What a prepared picture looks like.
+
+    Attributes:
+        size: Side of the square in pixels.
+        keep_aspect: Pad instead of stretching.
+        crop: Whether the black outer border is removed.
+        suffix: ``.jpg`` or ``.png``.
+        quality: JPEG quality, 1-100.
+
+    Raises:
+        InputError: If one of them is out of range.
+    """
+
+    size: int = 384
+    keep_aspect: bool = False
+    crop: bool = True
+    suffix: str = '.jpg'
+    quality: int = 95
+
+    def __post_init__(self) -> None:
+        if not 16 <= self.size <= 8192:
+            raise InputError(f'size must lie between 16 and 8192 pixels, got {self.size}')
+        if self.suffix not in ('.jpg', '.png'):
+            raise InputError(f"suffix must be '.jpg' or '.png', got {self.suffix!r}")
+        if not 1 <= self.quality <= 100:
+            raise InputError(f'quality must lie between 1 and 100, got {self.quality}')
+
+
+@dataclass
+class PrepareReport:
+    """What became of the pictures.
+
+    Attributes:
+        written: Pictures written in this run.
+        skipped: Pictures that an earlier run had written.
+        unreadable: Output name and reason of each picture that could not be read.
+    """
+
+    written: int = 0
+    skipped: int = 0
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+
+def prepare_picture(source: Path, target: Path, settings: PrepareSettings) -> None:
+    """Read, crop, resize and write one picture.
+
+    Args:
+        source: Picture of any accepted format.
+        target: Output, ending in ``settings.suffix``.
+        settings: See :class:`PrepareSettings`.
+
+    Raises:
+        InputError: If the picture cannot be read.
+    """
+    # Twice the size is more than the resize keeps, and lets libjpeg skip work.
+    image = read_any_picture(source, least_side=2 * settings.size)
+    if settings.crop:
+        left, top, right, bottom = find_field(image)
+        image = image[top:bottom, left:right]
+    image = square(image, settings.size, settings.keep_aspect)
+    write_picture(target, image, settings.quality)
+
+
+def prepare_images(
+    source: str | Path,
+    target: str | Path,
+    settings: PrepareSettings | None = None,
+    jobs: int = 0,
+    pseudonyms: Pseudonyms | None = None,
+    progress: Callable[..., Iterable] | None = None,
+) -> PrepareReport:
+    """Prepare every picture below a folder, keeping its sub-folders.
+
+    A second run continues where an interrupted one stopped: pictures already there are left
+    as they are, and each file appears whole or not at all. ``target`` also gets
+    ``prepare_images.json`` (the settings) and ``unreadable.csv`` (what could not be read; its
+    names are pseudonyms where asked for).
+
+    Args:
+        source: Folder of raw pictures.
+        target: Folder for the prepared ones, outside ``source``.
+        settings: See :class:`PrepareSettings`.
+        jobs: Processes; 0 means one a core.
+        pseudonyms: Replaces names; its key file must lie outside ``target``.
+        progress: ``tqdm`` or the like; called with the results and ``total=``.
+
+    Returns:
+        The report.
+
+    Raises:
+        InputError: If there is no picture, the folders overlap, two pictures would get one name,
+            or ``target`` holds pictures made with other settings.
+    """
+    source, target = Path(source), Path(target)
+    settings = settings or PrepareSettings()
+    inside, outside = target.resolve(), source.resolve()
+    if inside == outside or outside in inside.parents or inside in outside.parents:
+        raise InputError(f'{target}: overlaps with {source}; name a folder beside it')
+    if pseudonyms and inside in pseudonyms.keyfile.resolve().parents:
+        raise InputError(
+            f'{pseudonyms.keyfile}: the key file would lie among the pictures; keep it elsewhere'
+        )
+    pictures = list_pictures(source)
+    names = _output_names(pictures, settings.suffix, pseudonyms)
+    _check_settings(target, settings)
+    if pseudonyms:
+        pseudonyms.save()
+    todo = [(p, n) for p, n in zip(pictures, names, strict=True) if not (target / n).exists()]
+    report = PrepareReport(skipped=len(pictures) - len(todo))
+    work = [(source / picture, target / name, name) for picture, name in todo]
+    for name, problem in _run(work, settings, jobs, progress):
+        if problem:
+            hidden = problem.replace(str(source), '...') if not pseudonyms else 'cannot be read'
+            report.unreadable.append((name, hidden))
+        else:
+            report.written += 1
+    _write_report(target / UNREADABLE, report)
+    return report
+
+
+def _output_names(pictures: list[Path], suffix: str, pseudonyms: Pseudonyms | None) -> list[str]:
+    plain = [
+        # the digits after the last dot of a DICOM identifier are no suffix
+        (path.with_name(path.name + suffix) if path.suffix[1:].isdigit()
+         else path.with_suffix(suffix)).as_posix()
+        for path in pictures
+    ]  # fmt: skip
+    names = [pseudonyms.filename(name) for name in plain] if pseudonyms else plain
+    first: dict[str, Path] = {}
+    for picture, name in zip(pictures, names, strict=True):
+        if name.lower() in first:
+            raise InputError(
+                f'{picture} and {first[name.lower()]} would both become {name}; rename one'
+            )
+        first[name.lower()] = picture
+    return names
+
+
+def _check_settings(target: Path, settings: PrepareSettings) -> None:
+    """Refuse to mix pictures of different settings; note the settings of a new folder."""
+    record = target / SETTINGS
+    if record.is_file():
+        if json.loads(record.read_text(encoding='utf-8')) != asdict(settings):
+            raise InputError(
+                f'{target}: holds pictures prepared with other settings ({record}); name another '
+                'folder or remove it'
+            )
+        return
+    if target.is_dir() and any(target.iterdir()):
+        raise InputError(f'{target}: not empty and not made by this tool; name another folder')
+    target.mkdir(parents=True, exist_ok=True)
+    _write_whole(record, json.dumps(asdict(settings), indent=2) + '\n')
+
+
+def _run(work, settings, jobs, progress) -> Iterable[tuple[str, str]]:
+    progress = progress or (lambda results, total: results)
+    one = functools.partial(_one, settings=settings)
+    jobs = jobs or os.cpu_count() or 1
+    if jobs == 1 or len(work) < 2:
+        yield from progress(map(one, work), total=len(work))
+        return
+    context = multiprocessing.get_context('spawn')
+    chunk = max(1, min(16, len(work) // (4 * jobs)))
+    with ProcessPoolExecutor(jobs, context, initializer=_single_thread) as pool:
+        try:
+            yield from progress(pool.map(one, work, chunksize=chunk), total=len(work))
+        except BrokenProcessPool:
+            raise InputError(
+                'a process was ended by the system while it read a picture, perhaps for want of '
+                'memory; run again with fewer --jobs (1 names the picture), what is done is kept'
+            ) from None
+
+
+def _one(item: tuple[Path, Path, str], settings: PrepareSettings) -> tuple[str, str]:
+    picture, target, name = item
+    try:
+        prepare_picture(picture, target, settings)
+    except InputError as error:
+        return name, str(error)
+    return name, ''
+
+
+def _single_thread() -> None:
+    cv2.setNumThreads(1)
+
+
+def _write_report(path: Path, report: PrepareReport) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator='\n')
+    writer.writerow(['filename', 'reason'])
+    writer.writerows(sorted(report.unreadable))
+    _write_whole(path, text.getvalue())
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    temporary.write_text(text, encoding='utf-8')
+    temporary.replace(path)

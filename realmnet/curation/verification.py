@@ -1,0 +1,332 @@
+"""One report of everything that is wrong with a data set."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import multiprocessing
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from realmnet.curation.label_table import (
+    FILENAME,
+    PATIENT,
+    LabelSchema,
+    LabelTable,
+    get_schema,
+    read_label_table,
+)
+from realmnet.curation.pictures import SUFFIXES, read_any_picture
+from realmnet.curation.protocols import IMAGE_SETS, PUBLISHED_RESAMPLED, split_files
+from realmnet.curation.quality import Quality, measure_quality
+from realmnet.curation.sources import PSMM_SOURCES, sources_of
+from realmnet.errors import InputError
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong.
+
+    Attributes:
+        check: Which check found it, for instance ``leakage``.
+        fatal: Whether training must not start.
+        message: One sentence.
+        items: The pictures or patients concerned.
+    """
+
+    check: str
+    fatal: bool
+    message: str
+    items: tuple[str, ...] = ()
+
+
+@dataclass
+class Verification:
+    """What the checks found.
+
+    Attributes:
+        findings: Errors and warnings, in the order of the checks.
+        tables: Splits that could be read.
+        counts: Rows of each split.
+        quality: Measures of each picture that could be read.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    tables: dict[str, LabelTable] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    quality: dict[str, Quality] = field(default_factory=dict)
+
+    @property
+    def may_train(self) -> bool:
+        """Whether nothing fatal was found."""
+        return not any(finding.fatal for finding in self.findings)
+
+    def add(self, check: str, fatal: bool, message: str, items: Iterable[str] = ()) -> None:
+        """Add a finding."""
+        self.findings.append(Finding(check, fatal, message, tuple(items)))
+
+
+class Seen(NamedTuple):
+    """What was learnt from one picture file; ``problem`` is empty if it could be read."""
+
+    name: str
+    problem: str = ''
+    shape: tuple[int, ...] = ()
+    digest: str = ''
+    quality: Quality | None = None
+
+
+def verify_labels(
+    data_root: str | Path, schema: str | Mapping | LabelSchema = 'PSMM'
+) -> Verification:
+    """Check the label files of a data set: rules, leakage, resampled list, sources.
+
+    Args:
+        data_root: Holds ``ImageSets/Main``.
+        schema: Of the label tables.
+
+    Returns:
+        The findings; a file that cannot be read is one of them.
+
+    Raises:
+        InputError: If a label file is absent, since then there is nothing to verify.
+    """
+    schema = get_schema(schema)
+    result = Verification()
+    files = split_files(data_root)
+    for split, path in files.items():
+        _read(result, split, path, schema)
+    for (first, a), (second, b) in itertools.combinations(result.tables.items(), 2):
+        for column, what in ((PATIENT, 'patient'), (FILENAME, 'picture')):
+            shared = sorted(set(a.frame[column]) & set(b.frame[column]))
+            if shared:
+                message = (
+                    f'{len(shared)} {what}(s) of {first} are in {second} too; results on '
+                    f'{second} would be too good'
+                )
+                result.add('leakage', True, message, shared)
+    _check_resampled(result, Path(data_root) / IMAGE_SETS / PUBLISHED_RESAMPLED, schema)
+    _check_names(result, schema)
+    return result
+
+
+def verify_pictures(
+    result: Verification,
+    folder: str | Path,
+    size: int = 0,
+    jobs: int = 0,
+    progress: Callable[..., Iterable] | None = None,
+) -> None:
+    """Check every picture: present, readable, of one size, once, and how good it is.
+
+    Args:
+        result: What :func:`verify_labels` returned; findings and quality are added.
+        folder: The picture folder, ``JPEGImages`` in PSMM.
+        size: Side that every picture must have; 0 accepts any.
+        jobs: Processes; 0 means one a core.
+        progress: ``tqdm`` or the like; called with the results and ``total=``.
+
+    Raises:
+        InputError: If there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f'{folder}: no such folder; give the pictures with --pictures')
+    split_of = {n: split for split, t in result.tables.items() for n in t.filenames}
+    present = {
+        Path(parent, name).relative_to(folder).as_posix()
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if name.lower().endswith(SUFFIXES) and not name.startswith('.')
+    }
+    missing = sorted(set(split_of) - present)
+    if missing:
+        result.add('missing', True, f'{len(missing)} labelled picture(s) are missing', missing)
+        without = _patients_without_pictures(result, present)
+        if without:
+            message = f'{len(without)} patient(s) have labels but not one picture'
+            result.add('missing', True, message, without)
+    extra = sorted(present - set(split_of))
+    if extra:
+        result.add('extra', False, f'{len(extra)} picture(s) have no label', extra)
+    names = sorted(present & set(split_of))
+    seen = list(_look_at(folder, names, jobs, progress))
+    broken = [s for s in seen if s.problem]
+    if broken:
+        message = f'{len(broken)} picture(s) cannot be read: {broken[0].problem}'
+        result.add('unreadable', True, message, (s.name for s in broken))
+    good = [s for s in seen if not s.problem]
+    result.quality = {s.name: s.quality for s in good}
+    _check_sizes(result, good, size)
+    _check_duplicates(result, good, split_of)
+
+
+def agreement(first: LabelTable, second: LabelTable) -> dict[str, float]:
+    """Cohen's kappa between two readers' tables of the same pictures.
+
+    Unweighted per class, and for each exclusive group of the schema on the chosen label; a
+    group of more than two labels is graded and weighted quadratically.
+
+    Args:
+        first: One reader.
+        second: Another one; only pictures in both tables count.
+
+    Returns:
+        ``images`` compared and ``identical`` rows, then kappa by class and by group (``S0-S1``,
+        ``A0-A4``); NaN where both readers used a single label only.
+
+    Raises:
+        InputError: If the schemas differ or no picture is in both tables.
+
+    Source: Cohen, "A coefficient of agreement for nominal scales", 1960; computed by
+    scikit-learn.
+    """
+    from sklearn.metrics import cohen_kappa_score
+
+    if first.schema.classes != second.schema.classes:
+        raise InputError(f'{first.source} and {second.source} have different classes')
+    place = {name: row for row, name in enumerate(second.filenames)}
+    rows = [(i, place[n]) for i, n in enumerate(first.filenames) if n in place]
+    if not rows:
+        raise InputError(f'{first.source} and {second.source} have no picture in common')
+    left, right = np.array(rows).T
+    a, b = first.labels[left], second.labels[right]
+    same = float((a == b).all(1).sum())
+    result = {'images': float(len(rows)), 'identical': same}
+
+    def kappa(x, y, weights=None) -> float:
+        if len(set(x) | set(y)) < 2:
+            return float('nan')
+        return float(cohen_kappa_score(x, y, weights=weights))
+
+    for column, name in enumerate(first.schema.classes):
+        result[name] = kappa(a[:, column], b[:, column])
+    for group in first.schema.exclusive:
+        columns = [first.schema.classes.index(name) for name in group]
+        weights = 'quadratic' if len(group) > 2 else None
+        result[f'{group[0]}-{group[-1]}'] = kappa(
+            a[:, columns].argmax(1), b[:, columns].argmax(1), weights
+        )
+    return result
+
+
+def _read(result: Verification, split: str, path: Path, schema: LabelSchema) -> None:
+    try:
+        table = read_label_table(path, schema)
+    except InputError as error:
+        result.add('labels', True, str(error))
+        return
+    result.tables[split], result.counts[split] = table, len(table)
+
+
+def _check_resampled(result: Verification, path: Path, schema: LabelSchema) -> None:
+    """The resampled list must be a part of the training list, with the same labels."""
+    if not path.is_file() or 'train' not in result.tables:
+        return
+    try:
+        table = read_label_table(path, schema)
+    except InputError as error:
+        result.add('labels', True, str(error))
+        return
+    result.counts['train, resampled'] = len(table)
+    train = set(result.tables['train'].frame.itertuples(index=False, name=None))
+    rows = table.frame.itertuples(index=False, name=None)
+    strange = [row[-2] for row in rows if row not in train]
+    if strange:
+        message = f'{len(strange)} row(s) of {path} are not in the training list as they stand'
+        result.add('resampled', True, message, strange)
+
+
+def _check_names(result: Verification, schema: LabelSchema) -> None:
+    for split, table in result.tables.items():
+        if schema.name != 'PSMM':
+            continue
+        odd = [f for f, p in zip(table.filenames, table.patients, strict=True)
+               if not f.rpartition('/')[2].startswith(f'{p}_')]  # fmt: skip
+        if odd:
+            message = f'{split}: {len(odd)} file name(s) do not begin with their ID'
+            result.add('names', False, message, odd)
+        strange = sorted(set(sources_of(table.patients)) - set(PSMM_SOURCES))
+        if strange:
+            message = f"{split}: sources {strange} are not PSMM's {list(PSMM_SOURCES)}"
+            result.add('sources', False, message)
+
+
+def _patients_without_pictures(result: Verification, present: set[str]) -> list[str]:
+    labelled, shown = set(), set()
+    for table in result.tables.values():
+        for name, patient in zip(table.filenames, table.patients, strict=True):
+            labelled.add(patient)
+            if name in present:
+                shown.add(patient)
+    return sorted(labelled - shown)
+
+
+def _look_at(folder: Path, names: list[str], jobs: int, progress) -> Iterable[Seen]:
+    progress = progress or (lambda results, total: results)
+    one = functools.partial(_look, folder=folder)
+    jobs = jobs or os.cpu_count() or 1
+    if jobs == 1 or len(names) < 64:
+        return list(progress(map(one, names), total=len(names)))
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn')) as pool:
+        try:
+            return list(progress(pool.map(one, names, chunksize=16), total=len(names)))
+        except BrokenProcessPool:
+            raise InputError('a process was ended while it read a picture; use --jobs 1') from None
+
+
+def _look(name: str, folder: Path) -> Seen:
+    try:
+        image = read_any_picture(folder / name)
+    except InputError as error:
+        return Seen(name, str(error))
+    digest = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
+    return Seen(name, '', image.shape, digest, measure_quality(image))
+
+
+def _check_sizes(result: Verification, seen: list[Seen], size: int) -> None:
+    shapes = Counter(s.shape[:2] for s in seen)
+    if size:
+        wrong = [s.name for s in seen if s.shape[:2] != (size, size)]
+        if wrong:
+            message = f'{len(wrong)} picture(s) are not {size} x {size}'
+            result.add('sizes', True, message, wrong)
+    elif len(shapes) > 1:
+        common = ', '.join(f'{w} x {h}: {n}' for (h, w), n in shapes.most_common(3))
+        result.add('sizes', False, f'pictures have {len(shapes)} sizes ({common})')
+
+
+def _check_duplicates(result: Verification, seen: list[Seen], split_of: Mapping[str, str]) -> None:
+    labels = {
+        name: (row.tobytes(), patient)
+        for table in result.tables.values()
+        for name, row, patient in zip(table.filenames, table.labels, table.patients, strict=True)
+    }
+    groups = defaultdict(list)
+    for item in seen:
+        groups[item.digest].append(item.name)
+    leaking, contradicting, plain = [], [], []
+    for names in groups.values():
+        if len(names) < 2:
+            continue
+        if len({split_of[name] for name in names}) > 1:
+            leaking += names
+        elif len({labels[name][0] for name in names}) > 1:
+            contradicting += names
+        else:
+            plain += names
+    for names, fatal, what in (
+        (leaking, True, 'show the same pixels in different splits'),
+        (contradicting, True, 'show the same pixels with different labels'),
+        (plain, False, 'show the same pixels as another one'),
+    ):
+        if names:
+            result.add('duplicates', fatal, f'{len(names)} picture(s) {what}', names)

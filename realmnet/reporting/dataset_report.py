@@ -1,0 +1,123 @@
+"""All tables and figures about a data set in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from realmnet.curation.label_table import (
+    PSMM,
+    LabelSchema,
+    missing_pictures,
+    read_label_table,
+)
+from realmnet.curation.outputs import staged
+from realmnet.curation.pictures import read_any_picture
+from realmnet.curation.protocols import (
+    IMAGE_SETS,
+    PUBLISHED_RESAMPLED,
+    Counts,
+    join_tables,
+    protocol_sets,
+    read_splits,
+)
+from realmnet.curation.sources import sources_of
+from realmnet.curation.statistics import class_counts, label_flows, read_people
+from realmnet.errors import InputError
+from realmnet.reporting.dataset_figures import (
+    draw_class_counts,
+    draw_flows,
+    draw_people,
+    draw_samples,
+)
+from realmnet.reporting.dataset_tables import protocol_tables, table_a1, table_a2
+from realmnet.reporting.style import save_figure
+
+
+def write_report(
+    data_root: str | Path,
+    out: str | Path,
+    pictures: str | Path | None = None,
+    people: str | Path | None = None,
+    source: str | None = None,
+    schema: str | Mapping | LabelSchema = PSMM,
+) -> list[Path]:
+    """Write Tables A1, A2, 5, 6, 7 and Figures 2a, 2b, A1b, A2.
+
+    What cannot be made is left out: the protocols where there are fewer than two sources, Fig.
+    2b where the schema has not two exclusive groups, A1b without pictures, A2 without ages.
+
+    Args:
+        data_root: Holds ``ImageSets/Main``.
+        out: Folder for the results, which appear all or not at all.
+        pictures: Picture folder; ``DATA_ROOT/JPEGImages`` by default.
+        people: CSV with ``ID``, ``age``, ``sex``.
+        source: Restricts Fig. A2 to patients of this source.
+        schema: Of the label tables, see
+            :func:`~realmnet.curation.label_table.get_schema`.
+
+    Returns:
+        The files, relative to ``out``.
+
+    Raises:
+        InputError: If a label file or the table of people cannot be used.
+    """
+    splits = read_splits(data_root, schema)
+    table, rows = join_tables(splits)
+    whole = 'PSMM' if table.schema.name == 'PSMM' else table.schema.name
+    tables = [table_a1(table, whole), table_a2(splits['train'].labels, table.schema)]
+    if len(set(sources_of(table.patients))) > 1:
+        sets = protocol_sets(table, rows)
+        tables += protocol_tables(table, sets, _released(data_root, table.schema))
+    ages = _people(people, table.patients, source)
+    with staged(out) as place:
+        for item in tables:
+            for suffix, text in (
+                ('md', item.to_markdown()),
+                ('csv', item.to_csv()),
+                ('tex', item.to_latex()),
+            ):
+                (place / f'{item.name}.{suffix}').write_text(text, encoding='utf-8')
+        text = '\n'.join(item.to_markdown() for item in tables)
+        (place / 'README.md').write_text(text, encoding='utf-8')
+        save_figure(draw_class_counts(class_counts(table, whole), table.schema), place, 'fig_2a')
+        if len(table.schema.exclusive) == 2:
+            save_figure(draw_flows(label_flows(table, whole), table.schema), place, 'fig_2b')
+        _draw_samples(table, Path(pictures or Path(data_root) / 'JPEGImages'), place)
+        if ages is not None:
+            save_figure(draw_people(ages, source or whole), place, 'fig_A2')
+        return sorted(path.relative_to(place) for path in place.iterdir())
+
+
+def _released(data_root: str | Path, schema) -> dict[str, Counts]:
+    path = Path(data_root) / IMAGE_SETS / PUBLISHED_RESAMPLED
+    if not path.is_file():
+        return {}
+    return {'': Counts.of(read_label_table(path, schema).patients)}
+
+
+def _people(path: str | Path | None, patients, source: str | None):
+    if path is None:
+        return None
+    people = read_people(path)
+    known = set(patients)
+    chosen = people['ID'].isin(known)
+    if source:
+        chosen &= sources_of(people['ID']) == source
+    if not chosen.any():
+        raise InputError(
+            f'{path}: none of its {len(people)} patient(s) is in the label files'
+            + (f' and of source {source!r}' if source else '')
+            + '; ID must be written as there'
+        )
+    return people[chosen]
+
+
+def _draw_samples(table, folder: Path, place: Path) -> None:
+    if not folder.is_dir():
+        return
+    missing = set(missing_pictures(table, folder))
+    present = [row for row, name in enumerate(table.filenames) if name not in missing]
+    if present:
+        figure = draw_samples(table.take(present), lambda name: read_any_picture(folder / name))
+        save_figure(figure, place, 'fig_A1b')

@@ -1,0 +1,87 @@
+"""A table of text cells, as Markdown, CSV and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, field
+
+_LATEX = {
+    '&': r'\&', '%': r'\%', '$': r'\$', '#': r'\#', '_': r'\_', '{': r'\{', '}': r'\}',
+    '~': r'\textasciitilde{}', '^': r'\textasciicircum{}', '\\': r'\textbackslash{}',
+    '±': r'$\pm$', '−': '$-$', '–': '--', '≤': r'$\le$', '→': r'$\to$',
+}  # fmt: skip
+
+
+@dataclass
+class Table:
+    """A table as it is printed.
+
+    Attributes:
+        name: File stem, for instance ``table_A1``.
+        title: What the table shows.
+        header: Column heads.
+        rows: Cells as text, as many a row as there are heads.
+        notes: Sentences below the table.
+
+    Raises:
+        ValueError: If a row has another number of cells than the header.
+
+    Example:
+        >>> print(Table('t', 'Two', ['a', 'b'], [['1', '2']]).to_csv())
+        a,b
+        1,2
+        <BLANKLINE>
+    """
+
+    name: str
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.header):
+                raise ValueError(f'{self.name}: row {row} does not fit the header {self.header}')
+
+    def to_markdown(self) -> str:
+        """Return the table in GitHub's Markdown, title above, notes below."""
+
+        def line(cells: list[str]) -> str:
+            return '| ' + ' | '.join(cell.replace('|', r'\|') for cell in cells) + ' |'
+
+        rule = (
+            '|' + '|'.join(' --- ' if i == 0 else ' ---: ' for i in range(len(self.header))) + '|'
+        )
+        lines = [f'**{self.title}**', '', line(self.header), rule, *map(line, self.rows)]
+        for note in self.notes:
+            lines += ['', note]
+        return '\n'.join(lines) + '\n'
+
+    def to_csv(self) -> str:
+        """Return header and rows as CSV."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator='\n').writerows([self.header, *self.rows])
+        return text.getvalue()
+
+    def to_latex(self) -> str:
+        """Return a ``table`` environment; the document needs the package ``booktabs``."""
+
+        def line(cells: list[str]) -> str:
+            return '  ' + ' & '.join(_escape(cell) for cell in cells) + r' \\'
+
+        lines = [
+            r'\begin{table}', r'\centering', rf'\caption{{{_escape(self.title)}}}',
+            rf'\label{{tab:{self.name}}}',
+            rf'\begin{{tabular}}{{l{"r" * (len(self.header) - 1)}}}', r'\toprule',
+            line(self.header), r'\midrule', *map(line, self.rows), r'\bottomrule',
+            r'\end{tabular}',
+            *[rf'\par\smallskip\footnotesize {_escape(note)}' for note in self.notes],
+            r'\end{table}',
+        ]  # fmt: skip
+        return '\n'.join(lines) + '\n'
+
+
+def _escape(text: str) -> str:
+    return ''.join(_LATEX.get(character, character) for character in text)

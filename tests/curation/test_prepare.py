@@ -1,0 +1,131 @@
+"""Preparing pictures: what comes out, resuming, reports, and nothing of the patient."""
+
+import json
+
+import numpy as np
+import pytest
+from curation_samples import draw_picture, rgb, write_dicom
+from PIL import Image
+
+from realmnet.curation.pictures import write_picture
+from realmnet.curation.prepare import PrepareSettings, prepare_images
+from realmnet.curation.privacy import Pseudonyms
+from realmnet.errors import InputError
+
+SMALL = PrepareSettings(size=64)
+
+
+def files(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob('*') if p.is_file())
+
+
+@pytest.fixture
+def raw(tmp_path):
+    folder = tmp_path / 'raw'
+    for i, name in enumerate(['a.jpg', 'left/b.jpg', 'left/c.jpg']):
+        write_picture(folder / name, draw_picture(i)[0])
+    (folder / 'broken.jpg').write_bytes(b'\xff\xd8\xff')
+    return folder
+
+
+def test_structure_size_report_and_resume(raw, tmp_path):
+    out = tmp_path / 'out'
+    report = prepare_images(raw, out, SMALL, jobs=1)
+    assert (report.written, report.skipped) == (3, 0)
+    assert [name for name, _ in report.unreadable] == ['broken.jpg']
+    assert files(out) == ['a.jpg', 'left/b.jpg', 'left/c.jpg', 'prepare_images.json',
+                          'unreadable.csv']  # fmt: skip
+    with Image.open(out / 'left' / 'b.jpg') as image:
+        assert image.size == (64, 64)
+        # the field fills the frame: its middle row is lit from edge to edge
+        middle = np.asarray(image)[32].max(1)
+    assert middle[2] > 15
+    assert middle[-3] > 15
+    assert 'broken.jpg' in (out / 'unreadable.csv').read_text()
+
+    before = (out / 'a.jpg').stat().st_mtime_ns
+    (out / 'left' / 'c.jpg').unlink()
+    again = prepare_images(raw, out, SMALL, jobs=1)
+    assert (again.written, again.skipped) == (1, 2)
+    assert (out / 'a.jpg').stat().st_mtime_ns == before
+
+
+def test_several_processes_give_the_same(raw, tmp_path):
+    prepare_images(raw, tmp_path / 'one', SMALL, jobs=1)
+    prepare_images(raw, tmp_path / 'two', SMALL, jobs=2)
+    for name in files(tmp_path / 'one'):
+        assert (tmp_path / 'one' / name).read_bytes() == (tmp_path / 'two' / name).read_bytes()
+
+
+def test_other_settings_are_not_mixed(raw, tmp_path):
+    prepare_images(raw, tmp_path / 'out', SMALL, jobs=1)
+    with pytest.raises(InputError, match='other settings'):
+        prepare_images(raw, tmp_path / 'out', PrepareSettings(size=32), jobs=1)
+    (tmp_path / 'mine').mkdir()
+    (tmp_path / 'mine' / 'thesis.txt').write_text('x')
+    with pytest.raises(InputError, match='not empty'):
+        prepare_images(raw, tmp_path / 'mine', SMALL, jobs=1)
+
+
+def test_names_that_would_collide(tmp_path):
+    write_picture(tmp_path / 'raw' / 'a.jpg', rgb())
+    write_picture(tmp_path / 'raw' / 'a.png', rgb())
+    with pytest.raises(InputError, match=r'both become a\.jpg'):
+        prepare_images(tmp_path / 'raw', tmp_path / 'out', SMALL)
+
+
+def test_folders_that_overlap(raw):
+    for out in (raw, raw / 'out', raw.parent):
+        with pytest.raises(InputError, match='overlaps'):
+            prepare_images(raw, out, SMALL)
+
+
+@pytest.mark.parametrize(
+    'field', [{'size': 8}, {'size': 10**6}, {'quality': 0}, {'suffix': '.gif'}]
+)
+def test_settings_out_of_range(field):
+    with pytest.raises(InputError):
+        PrepareSettings(**field)
+
+
+def test_nothing_of_the_patient_reaches_the_output(tmp_path):
+    raw, out = tmp_path / 'raw', tmp_path / 'out'
+    raw.mkdir()
+    exif = Image.Exif()
+    exif[0x010E], exif[0x9003] = 'Zhang San 4711', '2020:12:27 10:00:00'
+    Image.fromarray(rgb()).save(raw / 'photo.jpg', exif=exif, comment=b'Zhang San 4711')
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text('Patient', 'Zhang San 4711')
+    Image.fromarray(rgb()).save(raw / 'shot.png', pnginfo=info)
+    write_dicom(raw / 'scan.dcm', rgb())
+    for suffix in ('.jpg', '.png'):
+        prepare_images(raw, out / suffix[1:], PrepareSettings(64, suffix=suffix), jobs=1)
+    for path in out.rglob('*'):
+        if path.is_file():
+            data = path.read_bytes()
+            for secret in (b'Zhang', b'4711', b'19800101', b'2020:12', b'Exif'):
+                assert secret not in data, path
+    with Image.open(out / 'jpg' / 'photo.jpg') as image:
+        assert not image.getexif()
+        assert 'comment' not in image.info
+
+
+def test_pseudonyms_in_names_folders_and_reports(tmp_path):
+    raw, out = tmp_path / 'raw', tmp_path / 'out'
+    write_picture(raw / 'Zhang San' / 'ShenzhenEye-2415460_OD_2020-12-27_2.jpg', rgb())
+    write_dicom(raw / 'Zhang^San.dcm', rgb())
+    (raw / 'Li_Si_1980.jpg').write_bytes(b'\xff\xd8\xff')
+    key = tmp_path / 'clinic.key'
+    prepare_images(raw, out, SMALL, jobs=1, pseudonyms=Pseudonyms(key))
+    text = ' '.join(files(out)) + (out / 'unreadable.csv').read_text()
+    for secret in ('Zhang', '2415460', '2020-12-27', 'Li_Si', '1980', str(tmp_path)):
+        assert secret not in text
+    assert len(files(out)) == 4
+    names = json.loads(key.read_text())['names']
+    assert 'Zhang San/ShenzhenEye-2415460_OD_2020-12-27_2.jpg' in names
+    # a second run finds its own pictures again
+    assert prepare_images(raw, out, SMALL, jobs=1, pseudonyms=Pseudonyms(key)).skipped == 2
+    with pytest.raises(InputError, match='keep it elsewhere'):
+        prepare_images(raw, out, SMALL, pseudonyms=Pseudonyms(out / 'x.key'))
