@@ -57,7 +57,9 @@ def decide(
     for group in groups:
         unknown = [name for name in group if name not in classes]
         if unknown:
-            raise InputError(f'group {list(group)} names {unknown}; the classes are {list(classes)}')
+            raise InputError(
+                f'group {list(group)} names {unknown}; the classes are {list(classes)}'
+            )
         columns = [list(classes).index(name) for name in group]
         best = np.asarray(columns)[scores[:, columns].argmax(1)]
         predicted[:, columns] = False
