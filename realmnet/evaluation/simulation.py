@@ -107,7 +107,7 @@ def coverage(
     sets: int = 1000,
     replicates: int = 1000,
     seed: int = 42,
-    bca: bool = True,
+    bca_sets: int = 200,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     """Count how often 95 % intervals hold the population's value.
@@ -122,7 +122,7 @@ def coverage(
         sets: Simulated test sets.
         replicates: B.
         seed: Seed of sets and draws.
-        bca: Also BCa, which costs a jackknife a set.
+        bca_sets: The first so many sets also get BCa, which costs a jackknife each.
         progress: Called with the sets done and their number.
 
     Returns:
@@ -131,7 +131,8 @@ def coverage(
         it, mean width; shape (4, M).
     """
     true = population.true_values(by)
-    methods = [m for m in METHODS if bca or m != 'bca'] + list(PUBLISHED)
+    methods = [*METHODS, *PUBLISHED]
+    counts = dict.fromkeys(methods, sets) | {'bca': min(bca_sets, sets)}
     tally = {method: np.zeros((4, len(true))) for method in methods}
     names: tuple[str, ...] = ()
     for number in range(sets):
@@ -141,9 +142,11 @@ def coverage(
         cluster = None if by == 'image' else patient
         drawn = replicate(plan, replicates, cluster, seed=seed + number)
         few = replicate(plan, max(replicates // 5, 2), draws=PUBLISHED_DRAWS, seed=seed + number)
-        left_out = jackknife(plan, cluster) if bca else None
+        left_out = jackknife(plan, cluster) if number < bca_sets else None
         names = drawn.names
         for method in methods:
+            if method == 'bca' and left_out is None:
+                continue
             if method == 'published':
                 ends = published(few)[0]
                 low, high = ends.low, ends.high
@@ -157,4 +160,4 @@ def coverage(
             tally[method] += np.stack(parts).astype(float)
         if progress:
             progress(number + 1, sets)
-    return names, {method: values / sets for method, values in tally.items()}
+    return names, {method: values / max(counts[method], 1) for method, values in tally.items()}

@@ -1,0 +1,25 @@
+"""What all command-line tools share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from realmnet.errors import InputError
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a tool; print a user's mistake as one line and exit with 1, without a traceback.
+
+    Args:
+        main: The tool.
+    """
+    try:
+        main()
+    except InputError as error:
+        text = str(error)
+        if text.startswith('Caught InputError in DataLoader worker'):
+            # torch puts the worker's traceback around the sentence.
+            text = text.rpartition('InputError: ')[2].strip()
+        print(f'error: {text}', file=sys.stderr)
+        sys.exit(1)
