@@ -211,7 +211,7 @@ def same_images(*sets: Predictions, names: Sequence[str] | None = None) -> list[
         >>> one = Predictions(np.array(['a', 'b']), np.array(['a', 'b']),
         ...                   np.array([[0.1], [0.9]]), np.array([[0], [1]]), ('M',))
         >>> other = one.take(np.array([1, 0]))
-        >>> list(same_images(one, other)[1].filenames)
+        >>> same_images(one, other)[1].filenames.tolist()
         ['a', 'b']
     """
     first, names = sets[0], names or [f'file {i + 1}' for i in range(len(sets))]

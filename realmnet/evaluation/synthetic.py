@@ -49,7 +49,7 @@ def calibrated_scores(
     Example:
         >>> truth = np.repeat([[1], [0]], [400, 1600], axis=0)
         >>> scores = calibrated_scores(truth, [dict(F1=0.6, AP=0.7, AUROC=0.9)])
-        >>> round(RankedColumn(truth[:, 0], scores[:, 0])(np.ones((2000, 1)))[1][0], 3)
+        >>> float(RankedColumn(truth[:, 0], scores[:, 0])(np.ones((2000, 1)))[1][0].round(3))
         0.9
     """
     rng = np.random.default_rng(seed)
