@@ -98,6 +98,13 @@ def pathologic_myopia(
     )
 
 
+def has_diagnosis(classes: Sequence[str]) -> bool:
+    """Tell whether :func:`pathologic_myopia` finds its classes without being told them."""
+    return set(PM_CLASSES) <= set(classes) or (
+        'M' in classes and not set(PM_CLASSES) & set(classes)
+    )
+
+
 def eyes(predictions: Predictions) -> np.ndarray:
     """Name the eye and examination of each picture, shape (N,).
 
