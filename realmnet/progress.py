@@ -18,11 +18,14 @@ class Progress:
     """
 
     def __init__(self, what: str) -> None:
-        self.what, self.start, self.shown = what, time.monotonic(), 0.0
+        self.what, self.start, self.shown, self.last = what, time.monotonic(), 0.0, 0
 
     def __call__(self, done: int, total: int) -> None:
         """Report ``done`` of ``total``."""
         now = time.monotonic()
+        if done < self.last:  # the next job of the same kind
+            self.start, self.shown = now, 0.0
+        self.last = done
         slow = now - self.start > 2
         if slow and (now - self.shown > 1 or (done == total and self.shown)):
             self.shown = now

@@ -44,7 +44,7 @@ def lay_out(header: Sequence[str], rows: Sequence[Sequence[object]], form: str) 
         writer.writerow(header)
         writer.writerows([['' if plain(cell) is None else plain(cell) for cell in r] for r in rows])
         return stream.getvalue().rstrip('\n')
-    cells = [[_show(cell) for cell in row] for row in rows]
+    cells = [[_show(cell, name) for cell, name in zip(row, header, strict=True)] for row in rows]
     if form == 'markdown':
         lines = [header, ['---'] * len(header), *cells]
         return '\n'.join('| ' + ' | '.join(c.replace('|', '\\|') for c in r) + ' |' for r in lines)
@@ -96,14 +96,16 @@ def plain(value: object) -> object:
     return value
 
 
-def _show(cell: object) -> str:
+def _show(cell: object, column: str) -> str:
     cell = plain(cell)
     if cell is None:
         return '-'
+    if column in ('p', 'p_holm') and cell < 5e-5:
+        return '<0.0001'
     return f'{cell:.4f}' if isinstance(cell, float) else str(cell)
 
 
 def _tex(text: str) -> str:
     for character in '&%_#$':
         text = text.replace(character, '\\' + character)
-    return text.replace('±', r'$\pm$').replace('>=', r'$\geq$')
+    return text.replace('±', r'$\pm$').replace('<', '$<$').replace('>=', r'$\geq$')
