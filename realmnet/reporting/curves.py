@@ -84,7 +84,9 @@ def _curve(
     else:
         precision, recall, cuts = precision_recall_curve(truth, scores)
         x, y = recall[:-1], precision[:-1]
-        axes.step(np.r_[x, 0], np.r_[y, y[-1]], where='post', color=colour, label=text, gid='model')
+        found = x > 0  # before the first positive, precision is 0 at recall 0: no part of the AP
+        axes.step(np.r_[x[found], 0], np.r_[y[found], y[found][-1]], where='post', color=colour,
+                  label=text, gid='model')  # fmt: skip
     at = np.flatnonzero(cuts >= cut)
     if len(at):
         place = at[-1] if kind == 'roc' else at[0]

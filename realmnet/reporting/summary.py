@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from realmnet.errors import InputError
 from realmnet.evaluation.decoding import graded_scale
@@ -110,9 +111,10 @@ def forest_figure(
                 )
                 reach = np.nan_to_num([values - low, high - values])
                 axes.errorbar(values, places + offsets[i], xerr=np.maximum(reach, 0), fmt='o',
-                              color=COLOURS[i], markersize=3.5, elinewidth=1.2, label=name)  # fmt: skip
+                              color=COLOURS[i], ms=3.5, elinewidth=1.2, label=name)  # fmt: skip
             axes.axhline(places[-1] - 0.67, color=FAINT, linewidth=0.6)
             axes.set_title({'AP': 'AP (mean: mAP)'}.get(metric, metric))
+            axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
             axes.grid(axis='x', color=FAINT, linewidth=0.4, alpha=0.6)
             axes.set_axisbelow(True)
             axes.spines['left'].set_visible(False)
