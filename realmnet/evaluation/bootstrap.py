@@ -182,9 +182,10 @@ def jackknife(
 def degrees(plan: MetricPlan, unit: np.ndarray) -> np.ndarray:
     """Degrees of freedom of each metric: effective number of the units it rests on, minus 1.
 
-    Recall, F1 and AP rest on the units with positives, AUROC on the scarcer side, precision on
-    those with a prediction, specificity on those with negatives, NPV on those without a
-    prediction, the others on all. Units count by Kish's effective number (sum n)^2 / sum n^2, n
+    Recall rests on the units with positives, specificity on those with negatives, F1, AP and
+    AUROC on the scarcer of the two, precision on the scarcer of units with a prediction and with
+    negatives, NPV on the scarcer of units without a prediction and with positives, the others on
+    all. Units count by Kish's effective number (sum n)^2 / sum n^2, n
     being the relevant images of a unit. Macro-averages are NaN here: theirs follow from the
     classes' (:func:`realmnet.evaluation.intervals.interval`).
 
@@ -200,13 +201,13 @@ def degrees(plan: MetricPlan, unit: np.ndarray) -> np.ndarray:
     claimed, rejected = _effective(plan.predicted, unit), _effective(~plan.predicted, unit)
     everything = _effective(np.ones((len(unit), 1), bool), unit)[0]
     single = {
-        'precision': claimed,
+        'precision': np.minimum(claimed, negative),
         'recall': positive,
-        'F1': positive,
-        'AP': positive,
+        'F1': np.minimum(positive, negative),
+        'AP': np.minimum(positive, negative),
         'AUROC': np.minimum(positive, negative),
         'specificity': negative,
-        'NPV': rejected,
+        'NPV': np.minimum(rejected, positive),
     }
     result = dict.fromkeys(plan.names, everything)
     for name in CLASS_METRICS + MORE_CLASS_METRICS:

@@ -51,8 +51,9 @@ def interval(
     g(v) = log(v / (1 - v)), g(point) +- z sd / (v (1 - v)), mapped back, so that it never leaves
     the metric's range and is longer towards its middle. ``logit-t``: the same with Student's t
     for z and sd sqrt((n + 1) / n), n the degrees of freedom of :func:`bootstrap.degrees`, which
-    makes up for the few units that a rare class rests on; a macro-average takes Satterthwaite's
-    n = (sum v_c)^2 / sum(v_c^2 / n_c), v_c the variance of class c.
+    makes up for the few units that a rare class rests on; the ends of a macro-average follow from
+    those of its classes, mean - sqrt(d' R d) / C with d_c = v_c - low_c and R the correlation of
+    the classes over the replicates, the upper end likewise (MOVER, Zou and Donner 2008).
 
     Where the value lies on the edge of its range and the logit does not exist, the two logit
     forms take the exact binomial interval of n + 1 units out of n + 1 (Clopper and Pearson 1934).
@@ -156,7 +157,6 @@ def _logit(replicates: Replicates, tail: float, student: bool) -> tuple[np.ndarr
     sd, n = spread(replicates.values), replicates.degrees
     factor = np.full(len(sd), stats.norm.isf(tail))
     if student:
-        n = _satterthwaite(replicates, sd, n)
         factor = stats.t.isf(tail, n) * np.sqrt((n + 1) / n)
     floor, ceiling = np.array(
         [_range(name, len(replicates.classes)) for name in replicates.names]
@@ -169,18 +169,28 @@ def _logit(replicates: Replicates, tail: float, student: bool) -> tuple[np.ndarr
     exact = tail ** (1 / (np.nan_to_num(n, nan=1) + 1))
     low = np.where(share == 1, exact, np.where(share == 0, 0, low))
     high = np.where(share == 0, 1 - exact, np.where(share == 1, 1, high))
-    return floor + low * (ceiling - floor), floor + high * (ceiling - floor)
+    low, high = floor + low * (ceiling - floor), floor + high * (ceiling - floor)
+    if student:
+        _recover_means(replicates, low, high)
+    return low, high
 
 
-def _satterthwaite(replicates: Replicates, sd: np.ndarray, n: np.ndarray) -> np.ndarray:
-    n = n.copy()
-    for i, name in enumerate(replicates.names):
-        if np.isnan(n[i]):
-            of_class = [replicates.names.index(f'{_MACRO[name]}_{c}') for c in replicates.classes]
-            variance = np.nan_to_num(sd[of_class] ** 2)
-            total = (variance**2 / n[of_class]).sum()
-            n[i] = variance.sum() ** 2 / total if total > 0 else n[of_class].min()
-    return n
+def _recover_means(replicates: Replicates, low: np.ndarray, high: np.ndarray) -> None:
+    """Set the ends of macro-averages (those without degrees of freedom) from their classes'."""
+    names = list(replicates.names)
+    for i in np.flatnonzero(np.isnan(replicates.degrees)):
+        columns = np.array([names.index(f'{_MACRO[names[i]]}_{c}') for c in replicates.classes])
+        columns = columns[np.isfinite(replicates.point[columns])]
+        values = replicates.values[:, columns]
+        centred = np.where(np.isfinite(values), values - _mean(values), 0)
+        size = np.sqrt((centred**2).sum(0))
+        centred /= np.where(size > 0, size, 1)
+        correlation = centred.T @ centred
+        np.fill_diagonal(correlation, 1)
+        for ends, sign in ((low, -1), (high, 1)):
+            reach = sign * (ends[columns] - replicates.point[columns])
+            variance = max(float(reach @ correlation @ reach), 0)
+            ends[i] = replicates.point[i] + sign * np.sqrt(variance) / max(len(columns), 1)
 
 
 def _range(name: str, num_classes: int) -> tuple[float, float]:
