@@ -51,7 +51,7 @@ def test_thresholds_are_chosen_and_then_found_by_evaluate(files, tmp_path):
     assert 'Threshold 0.5 for every class' in before
     out = run('choose_thresholds.py', files / 'ours.json', '--rule', 'youden')
     assert (files / 'epoch_1.thresholds.json').is_file()
-    assert 'pathologic myopia, by eye' in out
+    assert 'pathologic myopia, by image' in out
     out = run('evaluate.py', files / 'ours.json', '--bootstrap', 30, '--mode', 'both', '--group',
               'source', '--consistent', '--out', tmp_path)  # fmt: skip
     assert 'Thresholds by the rule youden' in out
