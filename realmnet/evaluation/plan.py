@@ -7,6 +7,7 @@ product gives them for all replicates. AP and AUROC are in :mod:`realmnet.evalua
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -69,13 +70,15 @@ class MetricPlan:
         self.graded = None if graded is None or len(graded) < 3 else np.asarray(graded)
         self.bins, self.essential = bins, essential
         num_images, num_classes = self.scores.shape
-        self._ranked = [
-            RankedColumn(self.truth[:, c], self.scores[:, c]) for c in range(num_classes)
-        ]
-        self._micro = None
-        if not essential:
-            image = np.repeat(np.arange(num_images, dtype=np.int32), num_classes)
-            self._micro = RankedColumn(self.truth.ravel(), self.scores.ravel(), image, num_images)
+        with ThreadPoolExecutor(2) as pool:  # sorting leaves Python's lock
+            micro = None
+            if not essential:
+                image = np.repeat(np.arange(num_images, dtype=np.int32), num_classes)
+                micro = pool.submit(
+                    RankedColumn, self.truth.ravel(), self.scores.ravel(), image, num_images
+                )
+            self._ranked = list(pool.map(RankedColumn, self.truth.T, self.scores.T))
+            self._micro = micro.result() if micro else None
         self._cache: list[np.ndarray] | None = None
         self.names = self._name()
 

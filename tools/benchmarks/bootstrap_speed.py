@@ -82,8 +82,8 @@ def main() -> None:
     drawn = replicate(make_plan(truth, scores, CLASSES), 1000, seed=42)
     ours, ours_cpu = time.perf_counter() - start, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f'vectorised: 1000 replicates of {args.images} x 7, {len(drawn.names)} values each: '
-          f'{ours:.2f} s ({ours_cpu:.2f} s of CPU), peak {peak:.0f} MB ({memory:.0f} MB after imports)')  # fmt: skip
+    print(f'vectorised: 1000 replicates of {args.images} x 7, {len(drawn.names)} values each')
+    print(f'  {ours:.2f} s ({ours_cpu:.2f} s of CPU), peak {peak:.0f} MB, imports {memory:.0f} MB')
 
     unit, number = unit_of(None, args.images)
     pieces = draw_weights(unit, number, args.loop, number, np.random.default_rng(42))
