@@ -114,7 +114,7 @@ def forest_figure(
                               color=COLOURS[i], ms=3.5, elinewidth=1.2, label=name)  # fmt: skip
             axes.axhline(places[-1] - 0.67, color=FAINT, linewidth=0.6)
             axes.set_title({'AP': 'AP (mean: mAP)'}.get(metric, metric))
-            axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+            axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], min_n_ticks=3))
             axes.grid(axis='x', color=FAINT, linewidth=0.4, alpha=0.6)
             axes.set_axisbelow(True)
             axes.spines['left'].set_visible(False)
