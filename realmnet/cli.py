@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 
 from realmnet.errors import InputError
+
+# mmcv-lite says so at every import; nothing here needs the operator.
+warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
 
 
 def run(main: Callable[[], None]) -> None:
