@@ -19,7 +19,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['realmnet', 'realmnet.*']),
-    package_data={'realmnet.reporting.published': ['*.json']},
+    package_data={'realmnet.reporting.published': ['*.csv', '*.json']},
     python_requires='>=3.11',
     install_requires=[
         'grad-cam>=1.5.5',
@@ -34,6 +34,7 @@ setup(
         'scikit-learn>=1.5',
         'scipy>=1.13',
         'setuptools<81',  # mmengine resolves `mmpretrain::` configs through pkg_resources
+        'statsmodels>=0.14',
         'timm>=1.0,<1.1',
         'torch>=2.6',
         'torchvision>=0.21',
@@ -43,7 +44,14 @@ setup(
         'dicom': ['pydicom>=3.0'],
         'tensorboard': ['tensorboard>=2.17'],
         'wandb': ['wandb>=0.18'],
-        'test': ['hypothesis>=6.100', 'pytest>=8', 'ruff==0.17.6', 'tensorboard>=2.17'],
+        'test': [
+            'hypothesis>=6.100',
+            'pydicom>=3.0',
+            'pytest>=8',
+            'ruff==0.17.6',
+            'tensorboard>=2.17',
+            'wandb>=0.18',
+        ],
         'dev': ['pre-commit>=3.7'],
     },
 )

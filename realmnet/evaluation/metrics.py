@@ -2,60 +2,88 @@
 
 Conventions: a class is predicted when its score is at least the threshold; AP is
 ``average_precision_score``; Coverage is ``coverage_error`` without the "-1" of the paper's
-formula, so with two labels an image its minimum is 2; what is undefined is NaN.
+formula, so with two labels an image its minimum is 2; what is undefined is NaN. F1 of a class
+without positives is NaN here, where scikit-learn writes 0. (The authors' code counts ``p > .5``
+for Hamming and ``p >= .5`` for F1; here it is ``>=`` everywhere.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from sklearn import metrics as sk
 
-#: Metrics of single classes, whose means are the overall values of the same name.
-CLASS_METRICS = ('precision', 'recall', 'F1', 'AP', 'AUROC')
-#: Metrics of whole label sets; lower is better for all four.
-SET_METRICS = ('hamming', 'coverage', 'ranking', 'brier')
+from realmnet.errors import InputError
+from realmnet.evaluation.decoding import decide, graded_scale
+from realmnet.evaluation.plan import (
+    CLASS_METRICS,
+    LOWER_IS_BETTER,
+    MICRO_METRICS,
+    MORE_CLASS_METRICS,
+    SET_METRICS,
+    MetricPlan,
+)
+
+__all__ = [
+    'CLASS_METRICS',
+    'LOWER_IS_BETTER',
+    'MICRO_METRICS',
+    'MORE_CLASS_METRICS',
+    'SET_METRICS',
+    'MetricPlan',
+    'all_metrics',
+    'check_arrays',
+    'class_metrics',
+    'make_plan',
+    'metrics_table',
+    'set_metrics',
+]
 
 
-def class_metrics(truth: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> dict:
+def class_metrics(
+    truth: np.ndarray,
+    scores: np.ndarray,
+    threshold: float | Sequence[float] = 0.5,
+    predicted: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
     """Metrics of each class.
+
+    Precision TP/(TP+FP), recall (sensitivity) TP/(TP+FN), F1 2TP/(2TP+FP+FN), specificity
+    TN/(TN+FP), NPV TN/(TN+FN), AP, AUROC, Brier score mean (p-y)^2, and expected calibration
+    error sum_b |sum_{i in b} (p_i - y_i)| / N over ten equal-width bins (Guo et al. 2017).
 
     Args:
         truth: 0/1, shape (N, C).
         scores: Probabilities, shape (N, C).
-        threshold: Score from which a class counts as predicted.
+        threshold: Score from which a class counts as predicted; one, or one for each class.
+        predicted: Decisions, bool of shape (N, C), instead of the threshold's.
 
     Returns:
-        Name in :data:`CLASS_METRICS` to an array of shape (C,). A class without positives has
-        NaN recall, F1, AP and AUROC; one without negatives NaN AUROC; one that is never
-        predicted NaN precision, but F1 0 where it has positives.
+        Name in :data:`CLASS_METRICS` and :data:`MORE_CLASS_METRICS` to an array of shape (C,). A
+        class without positives has NaN recall, F1, AP and AUROC; one without negatives NaN AUROC
+        and specificity; one that is never predicted NaN precision, but F1 0 where it has
+        positives.
+
+    Raises:
+        InputError: If shapes differ, a score is not in [0, 1] or a truth not 0 or 1.
 
     Example:
         >>> truth, scores = np.array([[1], [0]]), np.array([[0.9], [0.2]])
         >>> float(class_metrics(truth, scores)['AUROC'][0])
         1.0
     """
-    truth, scores = np.asarray(truth), np.asarray(scores)
-    predicted = scores >= threshold
-    hits = (predicted & (truth == 1)).sum(0)
-    positives, claimed = truth.sum(0, dtype=int), predicted.sum(0)
-    with np.errstate(invalid='ignore', divide='ignore'):
-        values = {
-            'precision': hits / claimed,
-            'recall': hits / positives,
-            'F1': np.where(positives > 0, 2 * hits / (positives + claimed), np.nan),
-        }
-    for name, function in (('AP', sk.average_precision_score), ('AUROC', sk.roc_auc_score)):
-        defined = (positives > 0) & (positives < len(truth)) if name == 'AUROC' else positives > 0
-        values[name] = np.array([
-            function(truth[:, c], scores[:, c]) if defined[c] else np.nan
-            for c in range(truth.shape[1])
-        ])  # fmt: skip
-    return values
+    classes = [str(c) for c in range(np.shape(scores)[-1])]
+    plan = make_plan(truth, scores, classes, threshold, predicted=predicted)
+    values = dict(zip(plan.names, plan(np.ones((1, len(plan.scores))))[0], strict=True))
+    return {
+        name: np.array([values[f'{name}_{c}'] for c in classes])
+        for name in CLASS_METRICS + MORE_CLASS_METRICS
+    }
 
 
-def set_metrics(truth: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> dict[str, float]:
+def set_metrics(
+    truth: np.ndarray, scores: np.ndarray, threshold: float | Sequence[float] = 0.5
+) -> dict[str, float]:
     """Metrics of whole label sets, see :data:`SET_METRICS`.
 
     Args:
@@ -64,19 +92,22 @@ def set_metrics(truth: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -
         threshold: As for :func:`class_metrics`.
 
     Returns:
-        Hamming loss, coverage, ranking loss and Brier score (mean squared error over images and
-        classes).
+        Hamming loss (share of wrong image-class decisions), coverage (mean number of
+        highest-scored classes that contain all true ones), ranking loss (mean share of true and
+        false class pairs in the wrong or equal order) and Brier score (mean squared error over
+        images and classes).
     """
-    return {
-        'hamming': float(np.mean((scores >= threshold) != (truth == 1))),
-        'coverage': float(sk.coverage_error(truth, scores)),
-        'ranking': float(sk.label_ranking_loss(truth, scores)),
-        'brier': float(np.mean((scores - truth) ** 2)),
-    }
+    classes = [str(c) for c in range(np.shape(scores)[-1])]
+    values = all_metrics(truth, scores, classes, threshold)
+    return {name: values[name] for name in SET_METRICS}
 
 
 def all_metrics(
-    truth: np.ndarray, scores: np.ndarray, classes: Sequence[str], threshold: float = 0.5
+    truth: np.ndarray,
+    scores: np.ndarray,
+    classes: Sequence[str],
+    threshold: float | Sequence[float] | Mapping[str, float] = 0.5,
+    predicted: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Overall and class-wise metrics in one flat dictionary, as the runner logs them.
 
@@ -87,26 +118,92 @@ def all_metrics(
         truth: 0/1, shape (N, C).
         scores: Probabilities, shape (N, C).
         classes: Class names.
-        threshold: As for :func:`class_metrics`.
+        threshold: Score from which a class counts as predicted: one, one for each class in
+            order, or by name.
+        predicted: Decisions instead of the threshold's, from :func:`decoding.decide`.
 
     Returns:
-        ``precision, recall, F1, mAP, AUROC, hamming, coverage, ranking, brier`` and then
-        ``<metric>_<class>``, fractions; ``undefined`` counts the class values that are NaN.
+        ``precision, recall, F1, mAP, AUROC, hamming, coverage, ranking, brier``, then
+        ``subset_accuracy, specificity, NPV, calibration``, ``kappa`` where the classes hold the
+        grades A0 to A4, and the micro-averages of :data:`MICRO_METRICS`; then
+        ``<metric>_<class>``; fractions. ``undefined`` counts the class values among
+        :data:`CLASS_METRICS` that are NaN.
+
+    Raises:
+        InputError: As for :func:`class_metrics`.
+
+    Example:
+        >>> values = all_metrics(np.array([[1], [0]]), np.array([[0.9], [0.2]]), ['PM'])
+        >>> values['F1'], values['AUROC_PM'], values['undefined']
+        (1.0, 1.0, 0)
     """
-    by_class = class_metrics(truth, scores, threshold)
-    overall = {}
-    for name, values in by_class.items():
-        overall['mAP' if name == 'AP' else name] = (
-            float(np.nanmean(values)) if np.isfinite(values).any() else float('nan')
+    plan = make_plan(truth, scores, classes, threshold, predicted=predicted)
+    row = plan(np.ones((1, len(plan.scores))))[0]
+    values = {name: float(value) for name, value in zip(plan.names, row, strict=True)}
+    values['undefined'] = sum(
+        bool(np.isnan(values[f'{name}_{c}'])) for name in CLASS_METRICS for c in classes
+    )
+    return values
+
+
+def make_plan(
+    truth: np.ndarray,
+    scores: np.ndarray,
+    classes: Sequence[str],
+    threshold: float | Sequence[float] | Mapping[str, float] = 0.5,
+    predicted: np.ndarray | None = None,
+    **options: object,
+) -> MetricPlan:
+    """Check arrays and prepare all metrics of them; arguments as for :func:`all_metrics`."""
+    truth, scores = check_arrays(truth, scores, classes)
+    if predicted is None:
+        predicted = decide(scores, classes, threshold)
+    return MetricPlan(truth, scores, classes, predicted, graded_scale(classes), **options)
+
+
+def check_arrays(
+    truth: np.ndarray, scores: np.ndarray, classes: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Check that truth and scores can be compared; see :func:`class_metrics` for what is refused.
+
+    Args:
+        truth: Expected 0/1, shape (N, C).
+        scores: Expected probabilities, shape (N, C).
+        classes: C names.
+    """
+    truth, scores = np.asarray(truth), np.asarray(scores, dtype=float)
+    if truth.shape != scores.shape or truth.ndim != 2 or truth.shape[1] != len(classes):
+        raise InputError(
+            f'truth has shape {truth.shape} and scores {scores.shape}, expected both (images, '
+            f'{len(classes)}), the classes being {list(classes)}'
         )
-    overall |= set_metrics(truth, scores, threshold)
-    overall['undefined'] = int(sum(np.isnan(values).sum() for values in by_class.values()))
-    single = {
-        f'{name}_{c}': float(values[i])
-        for name, values in by_class.items()
-        for i, c in enumerate(classes)
-    }
-    return overall | single
+    if not len(truth):
+        raise InputError('there is no image to evaluate')
+    if problem := score_problem(scores):
+        raise InputError(problem)
+    if not ((truth == 0) | (truth == 1)).all():
+        raise InputError('a truth is not 0 or 1; correct the labels')
+    return truth, scores
+
+
+def score_problem(scores: np.ndarray) -> str:
+    """Say in one sentence why scores are not probabilities; empty if they are."""
+    outside = ~((scores >= 0) & (scores <= 1))
+    if not outside.any():
+        return ''
+    row, column = (int(i[0]) for i in np.nonzero(outside))
+    number = int(outside.any(1).sum())
+    place = f'row {row + 1} holds {scores[row, column]:.6g} ({number} such row(s))'
+    if np.isnan(scores).any():
+        return f'a score is NaN: {place}; find out which picture or which step made it'
+    if np.isinf(scores).any():
+        return f'a score is infinite: {place}; find out which picture or which step made it'
+    if scores.min() >= 0 and scores.max() <= 100:
+        return f'a score is above 1, like a percentage: {place}; divide by 100'
+    return (
+        f'the scores look like logits, not like probabilities in [0, 1]: {place}; apply the '
+        'sigmoid, 1 / (1 + exp(-score)), before writing them'
+    )
 
 
 def metrics_table(values: dict[str, float], classes: Sequence[str], names: Sequence[str]) -> str:

@@ -1,1 +1,1 @@
-"""Tables and figures. Works without torch."""
+"""The paper's tables and figures, ours beside the published number. Works without torch."""

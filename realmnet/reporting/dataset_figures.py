@@ -16,7 +16,7 @@ from matplotlib.path import Path as Outline
 
 from realmnet.curation.label_table import LabelSchema, LabelTable
 from realmnet.errors import InputError
-from realmnet.reporting.style import class_colours, print_style
+from realmnet.reporting.style import class_colours, paper_style
 
 #: Width of a full page in inches.
 PAGE = 7.0
@@ -34,7 +34,7 @@ def draw_class_counts(counts: pd.DataFrame, schema: LabelSchema) -> Figure:
     """
     columns = min(3, len(counts))
     lines = -(-len(counts) // columns)
-    with print_style():
+    with paper_style():
         figure = Figure(figsize=(PAGE, 1.65 * lines), layout='constrained')
         axes = np.atleast_1d(figure.subplots(lines, columns, squeeze=False)).ravel()
         top = 10 ** np.ceil(np.log10(max(10, counts.to_numpy().max())) + 0.4)
@@ -71,7 +71,7 @@ def draw_flows(flows: Mapping[str, np.ndarray], schema: LabelSchema) -> Figure:
     """
     columns = min(3, len(flows))
     lines = -(-len(flows) // columns)
-    with print_style():
+    with paper_style():
         figure = Figure(figsize=(PAGE, 2.15 * lines), layout='constrained')
         axes = np.atleast_1d(figure.subplots(lines, columns, squeeze=False)).ravel()
         for axis, (name, flow) in zip(axes, flows.items(), strict=False):
@@ -106,7 +106,7 @@ def draw_samples(
     labels, patients = table.labels, table.patients
     if not labels.any():
         raise InputError(f'{table.source}: no labelled picture to show')
-    with print_style():
+    with paper_style():
         size = PAGE / classes
         figure = Figure(figsize=(PAGE, size * rows_per_class + 0.25))
         axes = figure.subplots(rows_per_class, classes, squeeze=False)
@@ -137,7 +137,7 @@ def draw_people(people: pd.DataFrame, title: str = '') -> Figure:
     """
     colours = {'F': '#d95f8c', 'M': '#3a78b5'}
     names = {'F': 'Female', 'M': 'Male'}
-    with print_style():
+    with paper_style():
         figure = Figure(figsize=(PAGE, 2.6), layout='constrained')
         left, right = figure.subplots(1, 2, width_ratios=[4, 1])
         top = int(people['age'].max() // 10 + 1) * 10

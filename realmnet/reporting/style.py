@@ -1,37 +1,90 @@
-"""How figures look: sizes and colours for print, and saving as vector and PNG."""
+"""How figures look: sizes and colours for print, panels, and saving as vector and PNG."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from realmnet.curation.label_table import PSMM
+
+#: Okabe and Ito's palette, without its yellow, which vanishes on white.
+COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000', '#7F7F7F')
+INK, FAINT = '#222222', '#BBBBBB'
 #: Colours of the classes of PSMM: staphyloma in blues, maculopathy from pale to dark red. They
 #: stay apart for colour-blind readers and in grey print.
 CLASS_COLOURS = {
     'S0': '#9ecae1', 'S1': '#08519c',
     'A0': '#fdd9b5', 'A1': '#fdae6b', 'A2': '#f16913', 'A3': '#c1370a', 'A4': '#67000d',
 }  # fmt: skip
-#: For classes of other schemas, in turn (Okabe and Ito's palette).
-OTHER_COLOURS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#F0E442')
 
 _STYLE = {
-    'figure.dpi': 100, 'savefig.dpi': 300, 'font.size': 7, 'axes.titlesize': 8,
-    'axes.labelsize': 7, 'xtick.labelsize': 6.5, 'ytick.labelsize': 6.5, 'legend.fontsize': 6.5,
-    'axes.spines.top': False, 'axes.spines.right': False, 'axes.linewidth': 0.6,
-    'xtick.major.width': 0.6, 'ytick.major.width': 0.6, 'pdf.fonttype': 42,
-    'font.family': 'DejaVu Sans', 'svg.fonttype': 'none',
-}  # fmt: skip
+    'font.family': 'DejaVu Sans',
+    'font.size': 7.5,
+    'axes.titlesize': 8.5,
+    'axes.labelsize': 7.5,
+    'axes.edgecolor': INK,
+    'axes.linewidth': 0.7,
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'xtick.labelsize': 7,
+    'ytick.labelsize': 7,
+    'xtick.major.width': 0.6,
+    'ytick.major.width': 0.6,
+    'legend.fontsize': 7,
+    'legend.frameon': False,
+    'lines.linewidth': 1.3,
+    'pdf.fonttype': 42,
+    'svg.fonttype': 'none',
+    'svg.hashsalt': 'realmnet',
+}
 
 
 @contextmanager
-def print_style() -> Iterator[None]:
+def paper_style() -> Iterator[None]:
     """Draw with the settings for print inside the block, and leave the global ones alone."""
     with mpl.rc_context(_STYLE):
         yield
+
+
+def save(figure: Figure, path: str | os.PathLike, dpi: int = 200) -> Path:
+    """Write a figure without the date, so that reruns are equal; the suffix chooses the form.
+
+    Args:
+        figure: What to save.
+        path: PNG, PDF or SVG file; its folder is made.
+        dpi: Dots an inch, for PNG.
+
+    Returns:
+        The path.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    undated = {'.png': {'Software': None}, '.pdf': {'CreationDate': None}, '.svg': {'Date': None}}
+    with paper_style():
+        figure.savefig(
+            path, dpi=dpi, bbox_inches='tight', facecolor='white', metadata=undated.get(path.suffix)
+        )
+    return path
+
+
+def save_figure(figure: Figure, folder: str | os.PathLike, name: str) -> list[Path]:
+    """Save as PDF and as PNG of 300 dots an inch.
+
+    Args:
+        figure: What to save.
+        folder: Folder to write into.
+        name: File stem.
+
+    Returns:
+        The two paths.
+    """
+    return [save(figure, Path(folder, f'{name}.{suffix}'), dpi=300) for suffix in ('pdf', 'png')]
 
 
 def class_colours(classes: tuple[str, ...]) -> list[str]:
@@ -44,25 +97,35 @@ def class_colours(classes: tuple[str, ...]) -> list[str]:
         >>> class_colours(('S0', 'S1'))
         ['#9ecae1', '#08519c']
     """
-    return [
-        CLASS_COLOURS.get(name, OTHER_COLOURS[i % len(OTHER_COLOURS)])
-        for i, name in enumerate(classes)
-    ]
+    return [CLASS_COLOURS.get(name, COLOURS[i % len(COLOURS)]) for i, name in enumerate(classes)]
 
 
-def save_figure(figure: Figure, folder: str | Path, name: str) -> list[Path]:
-    """Save as PDF and as PNG of 300 dots an inch, without the date, so that reruns are equal.
+def readable(name: str) -> str:
+    """Class with its readable name where the schema has one: ``A4 MA``.
 
-    Args:
-        figure: What to save.
-        folder: Existing folder.
-        name: File stem.
-
-    Returns:
-        The two paths.
+    Example:
+        >>> readable('A4'), readable('M')
+        ('A4 MA', 'M')
     """
-    paths = [Path(folder) / f'{name}.{suffix}' for suffix in ('pdf', 'png')]
-    with print_style():
-        figure.savefig(paths[0], metadata={'CreationDate': None}, bbox_inches='tight')
-        figure.savefig(paths[1], metadata={'Software': None}, bbox_inches='tight')
-    return paths
+    names = dict(zip(PSMM.classes, PSMM.class_names, strict=True))
+    return f'{name} {names[name]}' if name in names else name
+
+
+def unit_square(axes: Axes, x: str, y: str) -> None:
+    """Label an axes whose both coordinates run from 0 to 1."""
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x, ylabel=y)
+    axes.set_aspect('equal')
+    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
+    axes.set_xticks(ticks, ['0', '.2', '.4', '.6', '.8', '1'])
+    axes.set_yticks(ticks, ['0', '.2', '.4', '.6', '.8', '1'])
+
+
+def grid_of(number: int, width: float = 1.75, height: float = 1.9) -> tuple[Figure, list[Axes]]:
+    """Make ``number`` panels in rows of four or fewer."""
+    columns = number if number <= 4 else 4 if number > 6 else 3
+    rows = -(-number // columns)
+    figure = Figure(figsize=(columns * width + 0.3, rows * height + 0.3), layout='constrained')
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[number:]:
+        axes.set_axis_off()
+    return figure, list(panels[:number]) + list(panels[number:])

@@ -1,0 +1,328 @@
+"""From predictions to every number of a paper's table, with intervals, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from realmnet.errors import InputError
+from realmnet.evaluation.bootstrap import PUBLISHED_DRAWS, jackknife, replicate
+from realmnet.evaluation.decoding import decide
+from realmnet.evaluation.diagnosis import UNITS, has_diagnosis, pathologic_myopia
+from realmnet.evaluation.intervals import DEFAULT_METHOD, interval, published
+from realmnet.evaluation.metrics import CLASS_METRICS, MORE_CLASS_METRICS, make_plan
+from realmnet.evaluation.plan import MetricPlan
+from realmnet.evaluation.predictions import Predictions
+from realmnet.evaluation.tables import lay_out, records_json, span
+from realmnet.evaluation.thresholds import DEFAULT, Thresholds
+
+MODES = ('sound', 'published', 'both')
+#: Metrics of decisions, which consistent decoding changes.
+DECISION_METRICS = ('precision', 'recall', 'F1', 'hamming', 'subset_accuracy')
+DIAGNOSIS_METRICS = ('recall', 'specificity', 'precision', 'NPV', 'AUROC', 'AP')
+_CLINICAL = {'recall': 'sensitivity', 'precision': 'PPV'}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number of an evaluation.
+
+    Attributes:
+        group: ``'all'`` or the value of the group.
+        part: ``'labels'``, ``'consistent'`` (one class of each exclusive group), or
+            ``'pathologic myopia, by <unit>'``.
+        metric: Name.
+        of: Class, or ``''`` for overall values.
+        value: On the data themselves.
+        low: Lower end of the 95 % interval.
+        high: Upper end.
+        convention: ``'sound'``, ``'published'``, or ``''`` without intervals.
+        plus_minus: With ``published``: std / sqrt(replicates).
+        positives: Positive images (or units) of the class.
+        undefined: Replicates in which the metric is undefined.
+    """
+
+    group: str
+    part: str
+    metric: str
+    of: str
+    value: float
+    low: float = np.nan
+    high: float = np.nan
+    convention: str = ''
+    plus_minus: float = np.nan
+    positives: int = -1
+    undefined: int = 0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All numbers, and how to write them.
+
+    Attributes:
+        rows: The numbers.
+        notes: Sentences that belong under every table.
+        settings: How the numbers were made.
+    """
+
+    rows: list[Row]
+    notes: list[str] = field(default_factory=list)
+    settings: dict = field(default_factory=dict)
+
+    def value(self, metric: str, of: str = '', convention: str | None = None, **where: str) -> Row:
+        """Return one number; ``where`` gives group and part where they are not the default.
+
+        Example:
+            >>> evaluation.value('AUROC', 'A4').low                 # doctest: +SKIP
+            0.9876
+        """
+        where = {'group': 'all', 'part': 'labels'} | where
+        for row in self.rows:
+            named = (row.metric, row.of) == (metric, of)
+            if named and convention in (None, row.convention) and _matches(row, where):
+                return row
+        raise KeyError(f'{metric} of {of or "all classes"} is not part of this evaluation')
+
+    def table(self, form: str = 'text') -> str:
+        """Lay out the evaluation; see :data:`realmnet.evaluation.tables.FORMATS`.
+
+        ``csv`` and ``json`` hold every row in full, the others the paper's tables: one block a
+        group, part and convention, and the notes.
+        """
+        if form == 'json':
+            rows = [asdict(row) for row in self.rows]
+            return records_json({'settings': self.settings, 'notes': self.notes, 'rows': rows})
+        if form == 'csv':
+            header = list(Row.__dataclass_fields__)
+            return lay_out(header, [list(asdict(row).values()) for row in self.rows], 'csv')
+        blocks: dict[tuple, list[Row]] = {}
+        for row in self.rows:
+            blocks.setdefault((row.group, row.part, row.convention), []).append(row)
+        texts = [
+            text
+            for key, rows in blocks.items()
+            for text in (_title(key, form), *_block(rows, form))
+        ]
+        notes = [f'- {n}' if form == 'markdown' else f'% {n}' if form == 'latex' else n
+                 for n in self.notes]  # fmt: skip
+        return '\n\n'.join([*texts, '\n'.join(notes)])
+
+
+def evaluate(
+    predictions: Predictions,
+    bootstrap: int = 1000,
+    by: str = 'patient',
+    mode: str = 'sound',
+    seed: int = 42,
+    method: str = DEFAULT_METHOD,
+    thresholds: Thresholds | float | None = None,
+    consistent: bool = False,
+    groups: np.ndarray | None = None,
+    diagnosis: str = 'max',
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Evaluate one model.
+
+    Args:
+        predictions: Scores and truth.
+        bootstrap: Replicates; 0 for values without intervals.
+        by: What is drawn in sound mode, ``'patient'`` or ``'image'``.
+        mode: ``'sound'``: replicates of the full set and the interval ``method``.
+            ``'published'``: the paper's convention, :func:`intervals.published`, for the labels;
+            decoding and diagnosis always have sound intervals. ``'both'``.
+        seed: Seed of the draws.
+        method: One of :data:`intervals.METHODS`.
+        thresholds: From the development split; .5 where left out, which the notes then say.
+        consistent: Add decisions with exactly one class of each exclusive group.
+        groups: Group of each image, shape (N,), each evaluated by itself after the whole.
+        diagnosis: Rule of :func:`diagnosis.pathologic_myopia`; ``''`` leaves the diagnosis out.
+        progress: Called with replicates done and their number, for each part.
+
+    Returns:
+        The evaluation.
+
+    Raises:
+        InputError: If a setting is unknown or the predictions cannot be evaluated.
+
+    Example:
+        >>> evaluation = evaluate(read_predictions('test.csv'))     # doctest: +SKIP
+        >>> print(evaluation.table('markdown'))                     # doctest: +SKIP
+    """
+    if mode not in MODES:
+        raise InputError(f'mode {mode!r} is unknown; use one of {MODES}')
+    if by not in ('image', 'patient'):
+        raise InputError(f"bootstrap by {by!r} is unknown; use 'image' or 'patient'")
+    settings = dict(bootstrap=bootstrap, by=by, mode=mode, seed=seed, method=method,
+                    progress=progress)  # fmt: skip
+    chosen = thresholds if isinstance(thresholds, Thresholds) else None
+    cut = chosen.values if chosen else DEFAULT if thresholds is None else thresholds
+    groups_of_rows = {'all': np.ones(len(predictions), bool)}
+    if groups is not None:
+        groups_of_rows |= {str(g): groups == g for g in sorted(set(groups), key=str)}
+    rows: list[Row] = []
+    notes = [_threshold_note(chosen, cut)]
+    for group, inside in groups_of_rows.items():
+        part = predictions.take(inside)
+        names = CLASS_METRICS + MORE_CLASS_METRICS
+        plan = make_plan(part.truth, part.scores, part.classes, cut)
+        rows += _rows(plan, part, group, 'labels', None, names, settings)
+        if consistent:
+            predicted = decide(part.scores, part.classes, cut, consistent=True)
+            plan = make_plan(part.truth, part.scores, part.classes, predicted=predicted)
+            rows += _rows(plan, part, group, 'consistent', DECISION_METRICS, names[:3], settings)
+        if diagnosis and has_diagnosis(part.classes):
+            for unit in UNITS:
+                reduced = pathologic_myopia(part, unit, diagnosis)
+                at = chosen.diagnosis.get(unit, DEFAULT) if chosen else DEFAULT
+                plan = make_plan(reduced.truth, reduced.scores, reduced.classes, at)
+                title = f'pathologic myopia, by {unit}'
+                rows += _rows(plan, reduced, group, title, (), DIAGNOSIS_METRICS, settings)
+    notes += _notes(rows, predictions, settings)
+    settings.pop('progress')
+    settings |= {
+        'images': len(predictions),
+        'patients': len(set(predictions.patients)),
+        'thresholds': asdict(chosen) if chosen else cut,
+    }
+    return Evaluation(rows, notes, settings)
+
+
+def _rows(
+    plan: MetricPlan,
+    part: Predictions,
+    group: str,
+    title: str,
+    overall: tuple[str, ...] | None,
+    by_class: tuple[str, ...],
+    settings: dict,
+) -> list[Row]:
+    """Numbers of one plan: ``overall`` metrics (all where None) and ``by_class`` ones."""
+    splits = [(name, *_split(name, plan.classes)) for name in plan.names]
+    wanted = [
+        (i, metric, of)
+        for i, (_, metric, of) in enumerate(splits)
+        if (of and metric in by_class) or (not of and (overall is None or metric in overall))
+    ]
+    wanted.sort(key=lambda item: by_class.index(item[1]) if item[2] else -1)
+    positives = dict(zip(plan.classes, map(int, plan.truth.sum(0)), strict=True))
+
+    def collect(
+        point: np.ndarray, low: np.ndarray, high: np.ndarray, convention: str,
+        plus_minus: np.ndarray, undefined: np.ndarray,
+    ) -> list[Row]:  # fmt: skip
+        return [
+            Row(group, title, metric, of, float(point[i]), float(low[i]), float(high[i]),
+                convention, float(plus_minus[i]), positives.get(of, -1), int(undefined[i]))
+            for i, metric, of in wanted
+        ]  # fmt: skip
+
+    nothing = np.full(len(plan.names), np.nan)
+    replicates, seed = settings['bootstrap'], settings['seed']
+    # The paper's convention is about its labels: decoding and diagnosis get sound intervals.
+    mode = settings['mode'] if title == 'labels' else 'sound'
+    enough = len(set(part.patients) if settings['by'] == 'patient' else part.filenames) > 1
+    if not replicates or not enough:
+        point = plan(np.ones((1, len(plan.scores))))[0]
+        return collect(point, nothing, nothing, '', nothing, np.zeros(len(point)))
+    rows = []
+    if mode in ('sound', 'both'):
+        patients = part.patients if settings['by'] == 'patient' else None
+        drawn = replicate(plan, replicates, patients, None, seed, settings['progress'])
+        left_out = jackknife(plan, patients) if settings['method'] == 'bca' else None
+        ends = interval(drawn, settings['method'], left_out=left_out)
+        rows += collect(drawn.point, ends.low, ends.high, 'sound', nothing, drawn.undefined)
+    if mode in ('published', 'both'):
+        drawn = replicate(plan, replicates, None, PUBLISHED_DRAWS, seed, settings['progress'])
+        ends, plus_minus = published(drawn)
+        rows += collect(drawn.point, ends.low, ends.high, 'published', plus_minus, drawn.undefined)
+    return rows
+
+
+def _matches(row: Row, where: dict[str, str]) -> bool:
+    return all(getattr(row, key) == value for key, value in where.items())
+
+
+def _split(name: str, classes: tuple[str, ...]) -> tuple[str, str]:
+    """Split ``F1_A4`` into metric and class; overall names have no class."""
+    for metric in CLASS_METRICS + MORE_CLASS_METRICS:
+        if name.startswith(f'{metric}_') and name[len(metric) + 1 :] in classes:
+            return metric, name[len(metric) + 1 :]
+    return name, ''
+
+
+def _threshold_note(chosen: Thresholds | None, cut: object) -> str:
+    if chosen is None:
+        return f'Threshold {cut} for every class; none was chosen on a development split.'
+    return (
+        f'Thresholds by the rule {chosen.rule} on {chosen.source or "a development split"} '
+        f'({chosen.images} images).'
+    )
+
+
+def _notes(rows: list[Row], predictions: Predictions, settings: dict) -> list[str]:
+    notes = []
+    if settings['bootstrap']:
+        if settings['mode'] != 'published':
+            notes.append(
+                f'Sound: {settings["bootstrap"]} replicates of the full set by {settings["by"]} '
+                f'(seed {settings["seed"]}), 95 % intervals by the method {settings["method"]}.'
+            )
+        if settings['mode'] != 'sound':
+            notes.append(
+                f'Published: {settings["bootstrap"]} replicates of {PUBLISHED_DRAWS} images; '
+                'intervals mean +- 1.96 std; class-wise +- is std / sqrt(replicates), no interval.'
+            )
+    several = len(set(predictions.patients)) < len(predictions)
+    if settings['by'] == 'image' and several and settings['mode'] != 'published':
+        notes.append('Patients have several images: intervals by image are too short.')
+    empty = sorted({f'{row.of} ({row.group})' for row in rows if row.of and not row.positives})
+    if empty:
+        notes.append(f'No positives, so undefined: {", ".join(empty)}.')
+    undefined = max((row.undefined for row in rows), default=0)
+    if undefined:
+        notes.append(
+            f'Some metric is undefined in up to {undefined} replicates, which are left out of it.'
+        )
+    return notes
+
+
+def _title(key: tuple[str, str, str], form: str) -> str:
+    group, part, convention = key
+    text = ', '.join(filter(None, [part, '' if group == 'all' else group, convention]))
+    return {'markdown': f'**{text}**', 'latex': f'% {text}'}.get(form, text)
+
+
+def _block(rows: list[Row], form: str) -> list[str]:
+    """Class table, with the means as its last row, and the further overall metrics."""
+    classes = list(dict.fromkeys(row.of for row in rows if row.of))
+    metrics = list(dict.fromkeys(row.metric for row in rows if row.of))
+    if rows[0].part == 'labels':
+        metrics = [m for m in metrics if m in CLASS_METRICS]
+    cells = {(row.metric, row.of): row for row in rows}
+    published_rows = rows[0].convention == 'published'
+
+    def cell(metric: str, of: str) -> str:
+        row = cells.get((metric, of)) or cells.get(('mAP' if metric == 'AP' else metric, of))
+        if row is None:
+            return ''
+        if published_rows and of:
+            return f'{row.value:.4f} ± {row.plus_minus:.4f}' if np.isfinite(row.value) else '-'
+        return span(row.value, row.low, row.high)
+
+    positives = {row.of: row.positives for row in rows}
+    body = [[c, str(positives[c]), *(cell(m, c) for m in metrics)] for c in classes]
+    used = set(metrics)
+    if len(classes) > 1:
+        body.append(['mean', '', *(cell(m, '') for m in metrics)])
+        used |= {'mAP'}
+    header = ['class', 'positives', *(m for m in metrics)]
+    if rows[0].part.startswith('pathologic'):
+        header = ['', 'positives', *(_CLINICAL.get(m, m) for m in metrics)]
+    texts = [lay_out(header, body, form)]
+    others = [row for row in rows if not row.of and row.metric not in used]
+    if others and len(classes) > 1:
+        lines = [[r.metric, span(r.value, r.low, r.high)] for r in others]
+        texts.append(lay_out(['overall', 'value'], lines, form))
+    return texts

@@ -1,0 +1,169 @@
+"""Decision thresholds: chosen on the development split, kept beside the checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from realmnet.errors import InputError
+from realmnet.evaluation.diagnosis import UNITS, has_diagnosis, pathologic_myopia
+from realmnet.evaluation.predictions import Predictions
+
+RULES = ('F1', 'youden', 'sensitivity')
+DEFAULT = 0.5
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """One threshold a class and how they came about.
+
+    Attributes:
+        values: Class to threshold; a class predicted when its score is at least this.
+        rule: One of :data:`RULES`.
+        required: The sensitivity asked for, with the rule ``sensitivity``.
+        schema: Classes in the order of the predictions.
+        source: File of predictions that they were chosen on.
+        images: Number of its images.
+        undefined: Classes without positives or without negatives there, left at .5.
+        diagnosis: Unit (image, eye, patient) to the threshold of pathologic myopia, if it can be
+            told from the classes.
+    """
+
+    values: dict[str, float]
+    rule: str
+    schema: list[str]
+    source: str = ''
+    images: int = 0
+    required: float | None = None
+    undefined: list[str] = field(default_factory=list)
+    diagnosis: dict[str, float] = field(default_factory=dict)
+
+
+def choose_thresholds(
+    predictions: Predictions, rule: str = 'F1', sensitivity: float = 0.95, source: str = ''
+) -> Thresholds:
+    """Choose a threshold for each class.
+
+    ``F1``: highest F1. ``youden``: highest sensitivity + specificity - 1. ``sensitivity``: the
+    highest threshold whose sensitivity is at least the one required, which keeps the most
+    specificity. Candidates are midway between neighbouring scores (0 and 1 at the ends), so that
+    a small change of a score at the threshold does not change the decision; of equal candidates
+    the lower is taken, which misses fewer.
+
+    Args:
+        predictions: Of the development split, never of the test split.
+        rule: One of :data:`RULES`.
+        sensitivity: Required by the rule of that name, in (0, 1].
+        source: What the predictions are called in the file.
+
+    Returns:
+        The thresholds.
+
+    Raises:
+        InputError: If the rule is unknown or the sensitivity is not in (0, 1].
+
+    Example:
+        >>> p = Predictions(np.array(['a', 'b', 'c']), np.array(['a', 'b', 'c']),
+        ...                 np.array([[0.2], [0.4], [0.8]]), np.array([[0], [1], [1]]), ('M',))
+        >>> round(choose_thresholds(p).values['M'], 3)
+        0.3
+    """
+    if rule not in RULES:
+        raise InputError(f'rule {rule!r} is unknown; use one of {RULES}')
+    if not 0 < sensitivity <= 1:
+        raise InputError(f'required sensitivity is {sensitivity}, expected above 0 and at most 1')
+    values, undefined = {}, []
+    for i, name in enumerate(predictions.classes):
+        truth = predictions.truth[:, i]
+        if truth.min() == truth.max():
+            values[name] = DEFAULT
+            undefined.append(name)
+        else:
+            values[name] = _choose(truth, predictions.scores[:, i], rule, sensitivity)
+    diagnosis = {}
+    if has_diagnosis(predictions.classes):
+        for unit in UNITS:
+            reduced = pathologic_myopia(predictions, unit)
+            if 0 < reduced.truth.mean() < 1:
+                diagnosis[unit] = _choose(
+                    reduced.truth[:, 0], reduced.scores[:, 0], rule, sensitivity
+                )
+    return Thresholds(
+        values, rule, list(predictions.classes), source, len(predictions),
+        sensitivity if rule == 'sensitivity' else None, undefined, diagnosis,
+    )  # fmt: skip
+
+
+def _choose(truth: np.ndarray, scores: np.ndarray, rule: str, sensitivity: float) -> float:
+    distinct, group = np.unique(scores, return_inverse=True)
+    positives = np.bincount(group, weights=truth)[::-1].cumsum()[::-1]  # at or above
+    claimed = np.bincount(group)[::-1].cumsum()[::-1]
+    cut = np.r_[0.0, (distinct[1:] + distinct[:-1]) / 2]
+    cut = np.where(np.r_[0.0, distinct[:-1]] < cut, cut, distinct)  # neighbours one bit apart
+    recall = positives / positives[0]
+    if rule == 'sensitivity':
+        return float(cut[np.flatnonzero(recall >= sensitivity - 1e-12)[-1]])
+    if rule == 'F1':
+        quality = 2 * positives / (claimed + positives[0])
+    else:
+        quality = recall - (claimed - positives) / (len(truth) - positives[0])
+    return float(cut[np.flatnonzero(quality >= quality.max() - 1e-12)[0]])
+
+
+def thresholds_path(checkpoint: str | os.PathLike) -> Path:
+    """Name the thresholds file of a checkpoint (or predictions file): beside it, same stem.
+
+    Example:
+        >>> thresholds_path('work_dirs/run/epoch_50.pth').name
+        'epoch_50.thresholds.json'
+    """
+    checkpoint = Path(checkpoint)
+    return checkpoint.with_name(f'{checkpoint.stem}.thresholds.json')
+
+
+def write_thresholds(thresholds: Thresholds, path: str | os.PathLike) -> None:
+    """Write thresholds as JSON; the file appears whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    temporary.write_text(json.dumps(asdict(thresholds), indent=1) + '\n')
+    temporary.replace(path)
+
+
+def read_thresholds(path: str | os.PathLike, classes: Sequence[str] | None = None) -> Thresholds:
+    """Read what :func:`write_thresholds` wrote.
+
+    Args:
+        path: The file.
+        classes: Classes that they must be for, in any order.
+
+    Raises:
+        InputError: If the file is missing, is not such a file, holds a value outside [0, 1], or
+            is for other classes.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(
+            f'{path}: no such thresholds file; tools/analysis_tools/choose_thresholds.py makes one'
+        )
+    try:
+        thresholds = Thresholds(**json.loads(path.read_text()))
+        values = {name: float(value) for name, value in thresholds.values.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f'{path}: not a thresholds file ({error})') from None
+    bad = {name: value for name, value in values.items() if not 0 <= value <= 1}
+    if bad or set(values) != set(thresholds.schema):
+        raise InputError(
+            f'{path}: thresholds must be within [0, 1], one for each of {thresholds.schema}, and '
+            f'are {values}'
+        )
+    if classes is not None and set(classes) != set(values):
+        raise InputError(
+            f'{path}: thresholds are for {thresholds.schema}, the predictions have {list(classes)}'
+        )
+    return thresholds

@@ -1,0 +1,107 @@
+"""A sheet of the pictures on which a model is most confidently wrong."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from realmnet.errors import InputError
+from realmnet.evaluation.predictions import Predictions
+from realmnet.reporting.style import paper_style, readable
+
+
+def confident_mistakes(
+    predictions: Predictions, number: int = 12, per_patient: int = 1
+) -> list[tuple[int, int]]:
+    """Find the decisions farthest on the wrong side, over all classes.
+
+    Args:
+        predictions: Scores and truth.
+        number: Most mistakes to return.
+        per_patient: Most mistakes shown of one patient, so that one odd eye does not fill the
+            sheet.
+
+    Returns:
+        Row and class of each, worst first.
+
+    Example:
+        >>> p = Predictions(np.array(['a', 'b']), np.array(['a', 'b']),
+        ...                 np.array([[0.9], [0.8]]), np.array([[0], [1]]), ('M',))
+        >>> confident_mistakes(p)
+        [(0, 0)]
+    """
+    distance = np.where(predictions.truth == 1, 0.5 - predictions.scores, predictions.scores - 0.5)
+    order = np.argsort(-distance, axis=None, kind='stable')
+    found, seen = [], {}
+    for flat in order:
+        row, c = divmod(int(flat), len(predictions.classes))
+        if distance[row, c] <= 0 or len(found) == number:
+            break
+        patient = predictions.patients[row]
+        if seen.get(patient, 0) < per_patient:
+            seen[patient] = seen.get(patient, 0) + 1
+            found.append((row, c))
+    return found
+
+
+def mistakes_figure(
+    predictions: Predictions, folder: str | os.PathLike, number: int = 12, size: int = 224
+) -> Figure:
+    """Draw the sheet.
+
+    Args:
+        predictions: Scores and truth.
+        folder: Where the pictures lie.
+        number: Most pictures.
+        size: Pixels of the longer side.
+
+    Returns:
+        The figure: under each picture its file, its labels, and the wrong class with its score.
+
+    Raises:
+        InputError: If a picture is missing or cannot be read, or there is no mistake.
+    """
+    found = confident_mistakes(predictions, number)
+    if not found:
+        raise InputError('no decision is wrong at .5: there is no mistake to show')
+    columns = min(4, len(found))
+    rows = -(-len(found) // columns)
+    with paper_style():
+        figure = Figure(figsize=(1.8 * columns, 2.4 * rows), layout='constrained')
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes in panels:
+            axes.set_axis_off()
+        for axes, (row, c) in zip(panels, found, strict=False):
+            axes.imshow(_picture(Path(folder, str(predictions.filenames[row])), size))
+            present = [
+                name
+                for name, label in zip(predictions.classes, predictions.truth[row], strict=True)
+                if label
+            ]
+            wrong = 'missed' if predictions.truth[row, c] else 'claimed'
+            axes.set_title(
+                f'{wrong} {readable(predictions.classes[c])}, score '
+                f'{predictions.scores[row, c]:.2f}',
+                fontsize=7, color='#9C2A00' if wrong == 'missed' else '#00507A',
+            )  # fmt: skip
+            name = '\n'.join(textwrap.wrap(Path(str(predictions.filenames[row])).stem, 30))
+            axes.text(0.5, -0.03, f'truth {" ".join(present) or "none"}\n{name}', fontsize=5.5,
+                      ha='center', va='top', transform=axes.transAxes)  # fmt: skip
+        return figure
+
+
+def _picture(path: Path, size: int) -> np.ndarray:
+    try:
+        with Image.open(path) as picture:
+            picture = picture.convert('RGB')
+            picture.thumbnail((size, size))
+            return np.asarray(picture)
+    except OSError as error:
+        raise InputError(
+            f'{path}: the picture cannot be read ({error}); name its folder with --images'
+        ) from None

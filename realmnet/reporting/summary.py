@@ -1,0 +1,129 @@
+"""Confusion of grades, forest plot of intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from realmnet.errors import InputError
+from realmnet.evaluation.decoding import graded_scale
+from realmnet.evaluation.evaluate import Evaluation
+from realmnet.evaluation.metrics import all_metrics
+from realmnet.evaluation.predictions import Predictions
+from realmnet.reporting.style import COLOURS, FAINT, INK, paper_style, readable
+
+
+def grade_confusion(predictions: Predictions) -> np.ndarray:
+    """Count images by true and predicted maculopathy grade, shape (5, 5).
+
+    The predicted grade is that of the highest score among A0 to A4.
+
+    Args:
+        predictions: Their classes hold the grades; every image has exactly one.
+
+    Raises:
+        InputError: If the classes hold no grades, or an image has none or several.
+    """
+    scale = graded_scale(predictions.classes)
+    if scale is None:
+        raise InputError(
+            f'the classes {list(predictions.classes)} hold no grades A0 to A4 to confuse'
+        )
+    truth = predictions.truth[:, scale]
+    if (truth.sum(1) != 1).any():
+        raise InputError('confusion of grades needs exactly one of A0 to A4 for every image')
+    counts = np.zeros((len(scale), len(scale)), int)
+    np.add.at(counts, (truth.argmax(1), predictions.scores[:, scale].argmax(1)), 1)
+    return counts
+
+
+def confusion_figure(predictions: Predictions) -> Figure:
+    """Draw the confusion of grades: share of each true grade, with the number of images.
+
+    Args:
+        predictions: As for :func:`grade_confusion`.
+
+    Returns:
+        The figure, with Cohen's quadratic-weighted kappa above it.
+    """
+    counts = grade_confusion(predictions)
+    scale = graded_scale(predictions.classes)
+    names = [readable(predictions.classes[c]) for c in scale]
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    kappa = all_metrics(predictions.truth, predictions.scores, predictions.classes)['kappa']
+    with paper_style():
+        figure = Figure(figsize=(3.9, 3.3), layout='constrained')
+        axes = figure.subplots()
+        picture = axes.imshow(share, cmap='Blues', vmin=0, vmax=1)
+        for (row, column), number in np.ndenumerate(counts):
+            ink = 'white' if share[row, column] > 0.55 else INK
+            axes.text(column, row - 0.12, f'{100 * share[row, column]:.1f} %', ha='center',
+                      va='center', color=ink, fontsize=7.5)  # fmt: skip
+            axes.text(column, row + 0.22, f'{number:,}', ha='center', va='center', color=ink,
+                      fontsize=6)  # fmt: skip
+        axes.set_xticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), names)
+        axes.set(xlabel='predicted grade', ylabel='true grade',
+                 title=f'quadratic-weighted kappa {kappa:.3f}')  # fmt: skip
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        bar = figure.colorbar(picture, ax=axes, shrink=0.85, pad=0.02)
+        bar.set_label('share of the true grade')
+        bar.outline.set_visible(False)
+        return figure
+
+
+def forest_figure(
+    evaluations: Mapping[str, Evaluation], metrics: Sequence[str] = ('F1', 'AP', 'AUROC')
+) -> Figure:
+    """Draw values with their 95 % intervals, a row a class and the mean, a panel a metric.
+
+    Args:
+        evaluations: Model name to its evaluation; the first convention found is drawn.
+        metrics: Class metrics.
+
+    Returns:
+        The figure.
+    """
+    first = next(iter(evaluations.values()))
+    labels = [row for row in first.rows if row.part == 'labels' and row.group == 'all']
+    convention = labels[0].convention
+    classes = list(dict.fromkeys(row.of for row in labels if row.of))
+    positives = {row.of: row.positives for row in labels if row.of}
+    with paper_style():
+        figure = Figure(figsize=(2.2 * len(metrics) + 0.8, 0.3 * len(classes) + 1.2),
+                        layout='constrained')  # fmt: skip
+        panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+        places = np.arange(len(classes) + 1, dtype=float)
+        places[-1] += 0.35  # the mean stands apart
+        step = min(0.24, 0.6 / len(evaluations))
+        offsets = (np.arange(len(evaluations)) - (len(evaluations) - 1) / 2) * step
+        for axes, metric in zip(panels, metrics, strict=True):
+            for i, (name, evaluation) in enumerate(evaluations.items()):
+                rows = [evaluation.value(metric, c, convention) for c in classes]
+                macro = 'mAP' if metric == 'AP' else metric
+                rows.append(evaluation.value(macro, '', convention))
+                values, low, high = (
+                    np.array([getattr(row, k) for row in rows]) for k in ('value', 'low', 'high')
+                )
+                reach = np.nan_to_num([values - low, high - values])
+                axes.errorbar(values, places + offsets[i], xerr=np.maximum(reach, 0), fmt='o',
+                              color=COLOURS[i], ms=3.5, elinewidth=1.2, label=name)  # fmt: skip
+            axes.axhline(places[-1] - 0.67, color=FAINT, linewidth=0.6)
+            axes.set_title({'AP': 'AP (mean: mAP)'}.get(metric, metric))
+            axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], min_n_ticks=3))
+            axes.grid(axis='x', color=FAINT, linewidth=0.4, alpha=0.6)
+            axes.set_axisbelow(True)
+            axes.spines['left'].set_visible(False)
+            axes.tick_params(axis='y', length=0)
+        text = [f'{readable(c)}  ({positives[c]:,})' for c in classes]
+        panels[0].set_yticks(places, [*text, 'mean'])
+        panels[0].set_ylim(places[-1] + 0.5, -0.6)
+        panels[0].set_ylabel('class (positive images)')
+        if len(evaluations) > 1:
+            handles = panels[0].get_legend_handles_labels()
+            figure.legend(*handles, loc='outside lower center', ncols=len(evaluations))
+        return figure

@@ -1,0 +1,58 @@
+"""Choose decision thresholds on the development split and keep them beside the checkpoint."""
+
+import argparse
+from pathlib import Path
+
+from realmnet.cli import run
+from realmnet.errors import InputError
+from realmnet.evaluation.predictions import read_predictions
+from realmnet.evaluation.tables import lay_out
+from realmnet.evaluation.thresholds import (
+    RULES,
+    choose_thresholds,
+    thresholds_path,
+    write_thresholds,
+)
+
+EXAMPLE = """examples:
+  python tools/analysis_tools/choose_thresholds.py work_dirs/run/val.json
+  python tools/analysis_tools/choose_thresholds.py val.csv --rule sensitivity --sensitivity 0.95 \\
+      --checkpoint work_dirs/run/epoch_50.pth
+
+writes <checkpoint stem>.thresholds.json, which evaluate.py then finds. Never choose on the test
+split: its numbers would flatter the model.
+"""
+
+
+def main() -> None:
+    """Choose, write, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('predictions', type=Path, help='predictions on the development split')
+    parser.add_argument('--rule', choices=RULES, default='F1')
+    parser.add_argument('--sensitivity', type=float, default=0.95,
+                        help='required by the rule sensitivity')  # fmt: skip
+    parser.add_argument('--checkpoint', type=Path, help='default: the one that a .json names')
+    parser.add_argument('--out', type=Path, help='file to write instead')
+    parser.add_argument('--classes', nargs='+', help='class names of a .pkl, in their order')
+    args = parser.parse_args()
+    predictions = read_predictions(args.predictions, args.classes)
+    checkpoint = args.checkpoint or predictions.info.get('checkpoint')
+    if not (args.out or checkpoint):
+        raise InputError(
+            f'{args.predictions} does not name its checkpoint; say --checkpoint FILE.pth or --out'
+        )
+    target = args.out or thresholds_path(checkpoint)
+    chosen = choose_thresholds(predictions, args.rule, args.sensitivity, str(args.predictions))
+    write_thresholds(chosen, target)
+    rows = [[name, value] for name, value in chosen.values.items()]
+    rows += [[f'pathologic myopia, by {unit}', value] for unit, value in chosen.diagnosis.items()]
+    print(lay_out(['class', 'threshold'], rows, 'text'))
+    if chosen.undefined:
+        print(f'no positives or no negatives, left at .5: {", ".join(chosen.undefined)}')
+    print(f'written to {target}')
+
+
+if __name__ == '__main__':
+    run(main)

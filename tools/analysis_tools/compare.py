@@ -1,0 +1,90 @@
+"""Compare models on the same images: differences with intervals and p-values."""
+
+import argparse
+from pathlib import Path
+
+from realmnet.cli import run
+from realmnet.evaluation.comparison import compare
+from realmnet.evaluation.predictions import read_predictions
+from realmnet.evaluation.tables import FORMATS, SUFFIXES, lay_out
+from realmnet.evaluation.thresholds import read_thresholds
+from realmnet.progress import Progress
+
+EXAMPLE = """example:
+  python tools/analysis_tools/compare.py realmnet.csv swin.csv convnext.csv --by patient
+
+The first file is compared with each of the others. p is from the paired bootstrap, and for
+class-wise AUROC also from DeLong's test (Obuchowski's where patients have several images); rows
+"decisions" are McNemar's test on right and wrong decisions. p_holm is corrected over all metrics
+and classes of the same kind of test.
+"""
+HEADER = ('metric', 'first', 'second', 'difference', 'low', 'high', 'p', 'p_holm', 'test')
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('predictions', type=Path, nargs='+', help='two or more files')
+    parser.add_argument('--bootstrap', type=int, default=1000, metavar='B', help='replicates')
+    parser.add_argument('--by', choices=('patient', 'image'), default='patient')
+    parser.add_argument('--mode', choices=('sound', 'published', 'both'), default='sound',
+                        help="published: the paper's t-test between replicates")  # fmt: skip
+    parser.add_argument('--metrics', nargs='+', help='such as F1 AUROC_A4; default: F1, mAP, '
+                        'AUROC, coverage, ranking, hamming; F1, AP, AUROC by class')  # fmt: skip
+    parser.add_argument('--thresholds', type=Path, nargs='+',
+                        help='a thresholds file for each predictions file')  # fmt: skip
+    parser.add_argument('--classes', nargs='+', help='class names of .pkl files')
+    parser.add_argument('--seed', type=int, default=42)
+    parser.add_argument('--format', choices=FORMATS, default='text', help='of what is printed')
+    parser.add_argument('--out', type=Path, help='folder for the tables in every format')
+    args = parser.parse_args()
+    if len(args.predictions) < 2:
+        parser.error('name two predictions files or more')
+    if args.thresholds and len(args.thresholds) != len(args.predictions):
+        parser.error('give one thresholds file for each predictions file, or none')
+    return args
+
+
+def main() -> None:
+    """Compare and print."""
+    args = parse_args()
+    sets = [read_predictions(path, args.classes) for path in args.predictions]
+    cuts = [0.5] * len(sets)
+    if args.thresholds:
+        cuts = [
+            read_thresholds(path, predictions.classes).values
+            for path, predictions in zip(args.thresholds, sets, strict=True)
+        ]
+    modes = ('sound', 'published') if args.mode == 'both' else (args.mode,)
+    for number in range(1, len(sets)):
+        names = (str(args.predictions[0]), str(args.predictions[number]))
+        rows = [
+            [getattr(row, name) for name in HEADER]
+            for mode in modes
+            for row in compare(
+                sets[0],
+                sets[number],
+                args.bootstrap,
+                args.by,
+                mode,
+                args.metrics,
+                (cuts[0], cuts[number]),
+                args.seed,
+                names,
+                Progress('bootstrap replicates'),
+            )
+        ]
+        if args.format in ('text', 'markdown'):
+            print(f'{names[0]} (first) and {names[1]} (second), {len(sets[0])} images\n')
+        print(lay_out(HEADER, rows, args.format))
+        if args.out:
+            args.out.mkdir(parents=True, exist_ok=True)
+            stem = f'{args.predictions[0].stem}_vs_{args.predictions[number].stem}'
+            for form, suffix in SUFFIXES.items():
+                (args.out / f'{stem}.{suffix}').write_text(lay_out(HEADER, rows, form) + '\n')
+
+
+if __name__ == '__main__':
+    run(main)

@@ -1,0 +1,93 @@
+"""Every metric of a predictions file, with intervals."""
+
+import argparse
+from pathlib import Path
+
+from realmnet.cli import run
+from realmnet.evaluation.evaluate import MODES, evaluate
+from realmnet.evaluation.groups import group_of
+from realmnet.evaluation.intervals import DEFAULT_METHOD, METHODS
+from realmnet.evaluation.predictions import Predictions, read_predictions
+from realmnet.evaluation.tables import FORMATS, SUFFIXES
+from realmnet.evaluation.thresholds import Thresholds, read_thresholds, thresholds_path
+from realmnet.progress import Progress
+
+EXAMPLE = """examples:
+  python tools/analysis_tools/evaluate.py work_dirs/run/test.csv
+  python tools/analysis_tools/evaluate.py test.csv --mode both --by patient --group source \\
+      --out work_dirs/run/evaluation
+
+A predictions file is what tools/test.py --out writes (.csv, .json or .pkl), or any CSV with the
+columns filename, <class>_score and <class> for every class, and ID (the patient) where known.
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('predictions', type=Path, help='.csv, .json or .pkl')
+    parser.add_argument('--bootstrap', type=int, default=1000, metavar='B',
+                        help='replicates; 0 for values without intervals')  # fmt: skip
+    parser.add_argument('--by', choices=('patient', 'image'), default='patient',
+                        help='what is drawn; images of a patient are not independent')  # fmt: skip
+    parser.add_argument('--mode', choices=MODES, default='sound',
+                        help="sound intervals, or the paper's convention")  # fmt: skip
+    parser.add_argument('--method', choices=METHODS, default=DEFAULT_METHOD,
+                        help='form of the sound intervals')  # fmt: skip
+    parser.add_argument('--group', help='source, device, sex, age or any other column of '
+                        '--group-table: evaluate each group by itself as well')  # fmt: skip
+    parser.add_argument('--group-table', type=Path, help='CSV with that column and filename or ID; '
+                        'default: the predictions file')  # fmt: skip
+    parser.add_argument('--thresholds', type=Path, help='file of choose_thresholds.py; default: '
+                        'the one beside the checkpoint that a .json names, else .5')  # fmt: skip
+    parser.add_argument('--consistent', action='store_true',
+                        help='also decide for exactly one S and one A')  # fmt: skip
+    parser.add_argument('--diagnosis', choices=('max', 'noisy-or', 'none'), default='max',
+                        help='how classes become one score of pathologic myopia')  # fmt: skip
+    parser.add_argument('--classes', nargs='+', help='class names of a .pkl, in their order')
+    parser.add_argument('--seed', type=int, default=42)
+    parser.add_argument('--format', choices=FORMATS, default='text', help='of what is printed')
+    parser.add_argument('--out', type=Path, help='folder for the table in every format')
+    return parser.parse_args()
+
+
+def find_thresholds(predictions: Predictions, path: Path | None) -> Thresholds | None:
+    """Return the thresholds named, or those beside the checkpoint, or None."""
+    if path is None and 'checkpoint' in predictions.info:
+        beside = thresholds_path(predictions.info['checkpoint'])
+        path = beside if beside.is_file() else None
+    return None if path is None else read_thresholds(path, predictions.classes)
+
+
+def main() -> None:
+    """Evaluate and print."""
+    args = parse_args()
+    predictions = read_predictions(args.predictions, args.classes)
+    groups = None
+    if args.group:
+        groups = group_of(predictions, args.group, args.group_table or args.predictions)
+    evaluation = evaluate(
+        predictions,
+        bootstrap=args.bootstrap,
+        by=args.by,
+        mode=args.mode,
+        seed=args.seed,
+        method=args.method,
+        thresholds=find_thresholds(predictions, args.thresholds),
+        consistent=args.consistent,
+        groups=groups,
+        diagnosis='' if args.diagnosis == 'none' else args.diagnosis,
+        progress=Progress('bootstrap replicates'),
+    )
+    print(evaluation.table(args.format))
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        for form, suffix in SUFFIXES.items():
+            target = args.out / f'{args.predictions.stem}.evaluation.{suffix}'
+            target.write_text(evaluation.table(form) + '\n')
+
+
+if __name__ == '__main__':
+    run(main)

@@ -1,0 +1,84 @@
+"""Draw ROC, precision-recall, calibration, confusion of grades, intervals and worst mistakes."""
+
+import argparse
+from pathlib import Path
+
+from realmnet.cli import run
+from realmnet.evaluation.decoding import graded_scale
+from realmnet.evaluation.evaluate import evaluate
+from realmnet.evaluation.predictions import read_predictions, same_images
+from realmnet.progress import Progress
+from realmnet.reporting.curves import calibration_curves, ranking_curves
+from realmnet.reporting.mistakes import mistakes_figure
+from realmnet.reporting.style import save
+from realmnet.reporting.summary import confusion_figure, forest_figure
+
+KINDS = ('roc', 'pr', 'calibration', 'confusion', 'forest', 'mistakes')
+EXAMPLE = """examples:
+  python tools/analysis_tools/plot_curves.py test.csv --out work_dirs/run/figures
+  python tools/analysis_tools/plot_curves.py ours.csv swin.csv --names RealMNet Swin --out fig \\
+      --kinds roc pr forest
+  python tools/analysis_tools/plot_curves.py test.csv --kinds mistakes --images data/JPEGImages \\
+      --out figures
+
+Figures of patients' pictures stay where the pictures may be.
+"""
+
+
+def main() -> None:
+    """Draw and say where."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('predictions', type=Path, nargs='+', help='one or more files')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the figures')
+    parser.add_argument('--kinds', nargs='+', choices=KINDS,
+                        help='default: all that the files allow')  # fmt: skip
+    parser.add_argument('--names', nargs='+', help='of the models; default: the file names')
+    parser.add_argument('--images', type=Path, help='picture folder, for mistakes')
+    parser.add_argument('--number', type=int, default=12, help='pictures on the sheet of mistakes')
+    parser.add_argument('--bootstrap', type=int, default=1000, help='replicates of the forest plot')
+    parser.add_argument('--by', choices=('patient', 'image'), default='patient')
+    parser.add_argument('--classes', nargs='+', help='class names of .pkl files')
+    parser.add_argument('--format', choices=('png', 'pdf', 'svg'), default='png')
+    args = parser.parse_args()
+    names = args.names or [path.stem for path in args.predictions]
+    if len(set(names)) != len(args.predictions):
+        parser.error('give each predictions file its own name with --names')
+    sets = [read_predictions(path, args.classes) for path in args.predictions]
+    sets = dict(zip(names, same_images(*sets, names=names), strict=True))
+    first = next(iter(sets.values()))
+    kinds = args.kinds or [
+        kind
+        for kind in KINDS
+        if (kind != 'confusion' or graded_scale(first.classes))
+        and (kind != 'mistakes' or args.images)
+    ]
+    for kind in kinds:
+        if kind in ('roc', 'pr'):
+            figures = {kind: ranking_curves(sets, kind)}
+        elif kind == 'calibration':
+            figures = {kind: calibration_curves(sets)}
+        elif kind == 'forest':
+            progress = Progress('bootstrap replicates')
+            figures = {
+                kind: forest_figure(
+                    {
+                        name: evaluate(p, args.bootstrap, args.by, diagnosis='', progress=progress)
+                        for name, p in sets.items()
+                    }
+                )
+            }
+        elif kind == 'confusion':
+            figures = {f'{kind}_{name}': confusion_figure(p) for name, p in sets.items()}
+        else:
+            figures = {
+                f'{kind}_{name}': mistakes_figure(p, args.images or Path(), args.number)
+                for name, p in sets.items()
+            }
+        for name, figure in figures.items():
+            print(save(figure, args.out / f'{name}.{args.format}'))
+
+
+if __name__ == '__main__':
+    run(main)
