@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import time
+from tqdm import tqdm
 
 
 class Progress:
-    """A line on stderr that counts, once a job has taken more than two seconds.
+    """A progress bar for functions that call back with (done, total).
+
+    It appears once a job has taken more than two seconds.
 
     Args:
         what: Counted things, for instance ``'bootstrap replicates'``.
@@ -18,18 +19,13 @@ class Progress:
     """
 
     def __init__(self, what: str) -> None:
-        self.what, self.start, self.shown, self.last = what, time.monotonic(), 0.0, 0
+        self.what = what
+        self.bar: tqdm | None = None
 
     def __call__(self, done: int, total: int) -> None:
-        """Report ``done`` of ``total``."""
-        now = time.monotonic()
-        if done < self.last:  # the next job of the same kind
-            self.start, self.shown = now, 0.0
-        self.last = done
-        slow = now - self.start > 2
-        if slow and (now - self.shown > 1 or (done == total and self.shown)):
-            self.shown = now
-            left = (now - self.start) / done * (total - done)
-            start, end = ('\r', '') if sys.stderr.isatty() else ('', '\n')
-            text = f'{start}{self.what}: {done} of {total}, about {left:.0f} s left '
-            print(text, end='\n' if done == total else end, file=sys.stderr, flush=True)
+        """Report ``done`` of ``total``; fewer than before begins the next job."""
+        if self.bar is None or done < self.bar.n:
+            self.bar = tqdm(desc=self.what, total=total, delay=2, mininterval=1)
+        self.bar.update(done - self.bar.n)
+        if done == total:
+            self.bar.close()

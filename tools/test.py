@@ -16,10 +16,16 @@ from realmnet.datasets.preflight import check_data
 from realmnet.engine.config import datasets, load_config
 from realmnet.engine.launch import prepare_launch
 from realmnet.errors import InputError
+from realmnet.evaluation.evaluate import evaluate
+from realmnet.evaluation.predictions import Predictions
+from realmnet.evaluation.thresholds import find_thresholds
+from realmnet.progress import Progress
 
 EXAMPLE = """example:
   tools/dist_test.sh work_dirs/quickstart/<time>/vis_data/config.py \\
       work_dirs/quickstart/<time>/epoch_8.pth 1 --out work_dirs/quickstart/test.csv
+
+With --bootstrap 1000 it ends with the row of a paper's table: every metric with its interval.
 
 --out FILE.csv or FILE.json writes the predictions (one row a picture: filename, ID, a score a
 class, the truth); FILE.pkl writes mmengine's dumped results. With --out-item metrics, FILE.json
@@ -37,6 +43,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', help='file for predictions or metrics')
     parser.add_argument('--out-item', choices=['metrics', 'pred'], default='pred',
                         help='what --out holds; by default the predictions')  # fmt: skip
+    parser.add_argument('--bootstrap', type=int, default=0, metavar='B', help='end with the table '
+                        'of all metrics with 95 %% intervals from B replicates')  # fmt: skip
+    parser.add_argument('--by', choices=('patient', 'image'), default='patient',
+                        help='what the bootstrap draws (patient)')  # fmt: skip
     parser.add_argument('--amp', action='store_true', help='mixed precision')
     parser.add_argument('--tta', action='store_true', help="test-time augmentation: the config's "
                         'tta_pipeline, by default the picture and its mirror image')  # fmt: skip
@@ -68,11 +78,11 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
         cfg.test_cfg.fp16 = True
     if args.tta:
         use_tta(cfg)
+    cfg.test_evaluator.info = dict(
+        config=args.config, checkpoint=args.checkpoint, seed=cfg.randomness.get('seed')
+    )
     if args.out and args.out_item == 'pred' and not args.out.endswith('.pkl'):
         cfg.test_evaluator.predictions_file = args.out
-        cfg.test_evaluator.info = dict(
-            config=args.config, checkpoint=args.checkpoint, seed=cfg.randomness.get('seed')
-        )
 
 
 def use_tta(cfg: Config) -> None:
@@ -97,6 +107,18 @@ def write_metrics(metrics: dict[str, float], path: str) -> None:
     temporary.replace(path)
 
 
+def print_intervals(predictions: Predictions, replicates: int, by: str) -> None:
+    """Print all metrics with intervals, from what was just predicted."""
+    evaluation = evaluate(
+        predictions,
+        bootstrap=replicates,
+        by=by,
+        thresholds=find_thresholds(predictions),
+        progress=Progress('bootstrap replicates'),
+    )
+    print(evaluation.table())
+
+
 def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options)
@@ -108,8 +130,12 @@ def main() -> None:
     if args.out and args.out.endswith('.pkl'):
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
     metrics = runner.test()
-    if args.out and args.out_item == 'metrics' and is_main_process():
+    if not is_main_process():
+        return
+    if args.out and args.out_item == 'metrics':
         write_metrics(metrics, args.out)
+    if args.bootstrap:
+        print_intervals(runner.test_evaluator.metrics[0].predictions, args.bootstrap, args.by)
 
 
 if __name__ == '__main__':

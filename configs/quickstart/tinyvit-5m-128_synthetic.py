@@ -35,5 +35,5 @@ param_scheduler = [
         type='CosineAnnealingLR', eta_min=1e-6, begin=1, by_epoch=True, convert_to_iter_based=True
     ),
 ]
-train_cfg = dict(max_epochs=9)
+train_cfg = dict(max_epochs=7)
 default_hooks = dict(logger=dict(interval=20))

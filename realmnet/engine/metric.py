@@ -23,6 +23,9 @@ class MultiLabelReport(BaseMetric):
     Any of them can be ``save_best`` or be watched for early stopping. Padding that a distributed
     sampler adds is dropped; a picture that still occurs twice is an error.
 
+    Attributes:
+        predictions: What was gathered last, on the main process; None before.
+
     Args:
         threshold: Score from which a class counts as predicted.
         predictions_file: ``.csv`` or ``.json`` to write, see
@@ -50,6 +53,7 @@ class MultiLabelReport(BaseMetric):
         self.threshold = threshold
         self.predictions_file = predictions_file
         self.info = dict(info or {})
+        self.predictions: Predictions | None = None
 
     def process(self, data_batch: Mapping, data_samples: Sequence[Mapping]) -> None:
         """Keep file name, patient, scores and truth of a batch."""
@@ -65,7 +69,7 @@ class MultiLabelReport(BaseMetric):
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
         """Compute all metrics from the gathered results, on the main process."""
-        predictions = self._predictions(results)
+        predictions = self.predictions = self._predictions(results)
         if self.predictions_file:
             write_predictions(predictions, self.predictions_file)
             print_log(f'predictions written to {self.predictions_file}', logger='current')

@@ -167,3 +167,24 @@ def read_thresholds(path: str | os.PathLike, classes: Sequence[str] | None = Non
             f'{path}: thresholds are for {thresholds.schema}, the predictions have {list(classes)}'
         )
     return thresholds
+
+
+def find_thresholds(
+    predictions: Predictions, path: str | os.PathLike | None = None
+) -> Thresholds | None:
+    """Return the thresholds of a file, or those beside the checkpoint of the predictions.
+
+    Args:
+        predictions: What they will be applied to; ``info['checkpoint']`` names the checkpoint.
+        path: The file; None looks for :func:`thresholds_path` of the checkpoint.
+
+    Returns:
+        The thresholds, or None if no file is named and none is there.
+
+    Raises:
+        InputError: As for :func:`read_thresholds`.
+    """
+    if path is None and 'checkpoint' in predictions.info:
+        beside = thresholds_path(predictions.info['checkpoint'])
+        path = beside if beside.is_file() else None
+    return None if path is None else read_thresholds(path, predictions.classes)

@@ -75,7 +75,7 @@ def prediction_sheet(
     rows = choose_pictures(predictions.truth, number, seed)
     columns = min(columns, len(rows))
     height = -(-len(rows) // columns)
-    figure = Figure(figsize=(2.1 * columns, 2.48 * height + 0.5), layout='constrained')
+    figure = Figure(figsize=(2.1 * columns, 2.4 * height + 0.5), layout='constrained')
     axes = figure.subplots(height, columns, squeeze=False).ravel()
     for axis in axes:
         axis.set_axis_off()

@@ -68,7 +68,10 @@ def test_other_outputs(trained, tested, tmp_path):
     assert metrics['multi-label/mAP'] == pytest.approx(expected['mAP'], abs=1e-6)
     assert metrics['multi-label/AUROC_A3'] == pytest.approx(expected['AUROC_A3'], abs=1e-6)
 
-    run(*test, '--out', tmp_path / 'pred.json')
+    result = run(*test, '--out', tmp_path / 'pred.json', '--bootstrap', 50, '--by', 'patient')
+    table = result.stdout[result.stdout.index('labels, sound') :]
+    assert f'mean              {expected["precision"]:.4f} [' in table
+    assert '50 replicates of the full set by patient' in table
     content = json.loads((tmp_path / 'pred.json').read_text())
     assert content['checkpoint'] == str(checkpoint) and content['seed'] == 42
     assert np.abs(read_predictions(tmp_path / 'pred.json').scores - one.scores).max() < 1e-5

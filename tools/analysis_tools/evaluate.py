@@ -7,9 +7,9 @@ from realmnet.cli import run
 from realmnet.evaluation.evaluate import MODES, evaluate
 from realmnet.evaluation.groups import group_of
 from realmnet.evaluation.intervals import DEFAULT_METHOD, METHODS
-from realmnet.evaluation.predictions import Predictions, read_predictions
+from realmnet.evaluation.predictions import read_predictions
 from realmnet.evaluation.tables import FORMATS, SUFFIXES
-from realmnet.evaluation.thresholds import Thresholds, read_thresholds, thresholds_path
+from realmnet.evaluation.thresholds import find_thresholds
 from realmnet.progress import Progress
 
 EXAMPLE = """examples:
@@ -51,14 +51,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--format', choices=FORMATS, default='text', help='of what is printed')
     parser.add_argument('--out', type=Path, help='folder for the table in every format')
     return parser.parse_args()
-
-
-def find_thresholds(predictions: Predictions, path: Path | None) -> Thresholds | None:
-    """Return the thresholds named, or those beside the checkpoint, or None."""
-    if path is None and 'checkpoint' in predictions.info:
-        beside = thresholds_path(predictions.info['checkpoint'])
-        path = beside if beside.is_file() else None
-    return None if path is None else read_thresholds(path, predictions.classes)
 
 
 def main() -> None:
