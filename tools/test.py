@@ -14,7 +14,7 @@ from mmengine.registry import RUNNERS
 from realmnet.cli import run
 from realmnet.datasets.preflight import check_data
 from realmnet.engine.config import datasets, load_config
-from realmnet.engine.launch import prepare_launch
+from realmnet.engine.launch import prepare_launch, rank_of
 from realmnet.errors import InputError
 from realmnet.evaluation.evaluate import evaluate
 from realmnet.evaluation.predictions import Predictions
@@ -123,9 +123,9 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options)
     apply_arguments(cfg, args)
-    rank = prepare_launch(cfg, args.launcher)
-    if rank == 0 and not args.skip_data_check:
+    if not args.skip_data_check and rank_of(args.launcher) == 0:
         check_data(list(datasets(cfg, ['test'])), list(datasets(cfg, ['train', 'val'])))
+    prepare_launch(cfg, args.launcher)
     runner = RUNNERS.build(cfg)
     if args.out and args.out.endswith('.pkl'):
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))

@@ -10,7 +10,7 @@ from mmengine.registry import RUNNERS
 from realmnet.cli import run
 from realmnet.datasets.preflight import check_data
 from realmnet.engine.config import datasets, load_config
-from realmnet.engine.launch import prepare_launch
+from realmnet.engine.launch import prepare_launch, rank_of
 from realmnet.errors import InputError
 
 EXAMPLE = """example:
@@ -72,11 +72,11 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options, args.fragments)
     apply_arguments(cfg, args)
-    rank = prepare_launch(cfg, args.launcher)
-    if rank == 0 and not args.skip_data_check:
+    if not args.skip_data_check and rank_of(args.launcher) == 0:
         used = ['train'] if args.no_validate else ['train', 'val']
         others = [name for name in ('val', 'test') if name not in used]
         check_data(list(datasets(cfg, used)), list(datasets(cfg, others)))
+    prepare_launch(cfg, args.launcher)
     RUNNERS.build(cfg).train()
 
 

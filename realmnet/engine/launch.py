@@ -28,7 +28,7 @@ _PLACE = {
 }
 
 
-def prepare_launch(cfg: Config, launcher: Launcher = 'none', threads: int | None = None) -> int:
+def prepare_launch(cfg: Config, launcher: Launcher = 'none', threads: int | None = None) -> None:
     """Make ``cfg`` and this process ready for ``Runner.from_cfg``.
 
     On GPUs the runner opens the process group itself (NCCL). On machines without one, or with
@@ -55,9 +55,7 @@ def prepare_launch(cfg: Config, launcher: Launcher = 'none', threads: int | None
     if cfg.get('randomness', {}).get('deterministic'):
         # cuBLAS reads this when the first kernel starts and is not deterministic without it.
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
-    rank, world_size, local_rank, local_size = (
-        (0, 1, 0, 1) if launcher == 'none' else _place(launcher)
-    )
+    rank, world_size, local_rank, local_size = _place(launcher)
     if launcher == 'slurm' and 'OMP_NUM_THREADS' not in os.environ:
         # slurm shows each task its own cores only
         threads = threads or int(os.environ.get('SLURM_CPUS_PER_TASK', 0)) or None
@@ -66,7 +64,7 @@ def prepare_launch(cfg: Config, launcher: Launcher = 'none', threads: int | None
     # came in the other one, which costs a copy of a few kilobytes.
     warnings.filterwarnings('ignore', message='Grad strides do not match bucket view strides')
     if launcher == 'none':
-        return rank
+        return
     os.environ.setdefault('LOCAL_RANK', str(local_rank))  # Runner.wrap_model reads it
     if torch.cuda.is_available():
         gpus = torch.cuda.device_count()
@@ -76,7 +74,7 @@ def prepare_launch(cfg: Config, launcher: Launcher = 'none', threads: int | None
                 f'it shows {gpus} GPU{"s" * (gpus > 1)}: start at most {gpus}, or set '
                 'CUDA_VISIBLE_DEVICES=-1 to run on the CPU.'
             )
-        return rank
+        return
     _open_gloo_group(launcher, rank, world_size, cfg.get('env_cfg', {}).get('dist_cfg', {}))
     cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
     wrapper = {
@@ -85,11 +83,26 @@ def prepare_launch(cfg: Config, launcher: Launcher = 'none', threads: int | None
         **(cfg.get('model_wrapper_cfg') or {'type': 'MMDistributedDataParallel'}),
     }
     cfg.model_wrapper_cfg = {**wrapper, 'device_ids': None}  # Runner.wrap_model would add a GPU
-    return rank
+
+
+def rank_of(launcher: Launcher) -> int:
+    """Rank of this process, 0 for the main one, before any process group is open.
+
+    What only one process does, and may fail at, is best done then: the others still wait for it
+    and are stopped without a word.
+
+    Raises:
+        ValueError: if the launcher is unknown or did not start this process.
+    """
+    return _place(launcher)[0]
 
 
 def _place(launcher: str) -> tuple[int, int, int, int]:
     """Rank, number of processes, and the same two on this machine."""
+    if launcher == 'none':
+        return 0, 1, 0, 1
+    if launcher not in _PLACE:
+        raise ValueError(f"launcher is 'none', {', '.join(map(repr, _PLACE))}, got {launcher!r}.")
     *needed, local_size = _PLACE[launcher]
     missing = [name for name in needed if name not in os.environ]
     if missing:

@@ -115,7 +115,7 @@ def draw_sources(num_patients: int) -> list[str]:
     Example:
         >>> sources = draw_sources(100)
         >>> sources.count('ShenzhenEye'), sources.count('SUSTech'), sources.count('LishuiZ')
-        (87, 5, 2)
+        (88, 5, 2)
     """
     total = sum(SOURCE_PATIENTS.values())
     main, *others = SOURCE_PATIENTS
@@ -144,7 +144,7 @@ def draw_eye_labels(num_patients: int, labels: str, seed: int) -> list[tuple[str
 
     Example:
         >>> pairs = draw_eye_labels(1000, 'even', 0)
-        >>> 0.2 < np.mean([right == left for right, left in pairs]) < 0.5
+        >>> bool(0.2 < np.mean([right == left for right, left in pairs]) < 0.5)
         True
     """
     rng = np.random.default_rng([seed, _LABEL_STREAM])
