@@ -78,7 +78,7 @@ def replicate(
         The replicates.
 
     Raises:
-        InputError: If B is below 1, or there is only one unit to draw.
+        InputError: If B is below 1, the seed negative, or there is only one unit to draw.
 
     Example:
         >>> truth, scores = np.array([[1], [0], [1]]), np.array([[0.9], [0.6], [0.7]])
@@ -88,6 +88,8 @@ def replicate(
     """
     if replicates < 1:
         raise InputError(f'{replicates} bootstrap replicates; ask for at least 1, usually 1000')
+    if seed < 0:
+        raise InputError(f'seed is {seed}; give 0 or a positive number')
     unit, num_units = unit_of(patients, len(plan.scores))
     draws = draws or num_units
     rng = np.random.default_rng(seed)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from realmnet.errors import InputError
 from realmnet.evaluation.bootstrap import PUBLISHED_DRAWS, Replicates, replicate
 from realmnet.evaluation.delong import auroc_test
 from realmnet.evaluation.mcnemar import mcnemar_test
@@ -91,7 +92,7 @@ def compare(
         One row a metric and test.
 
     Raises:
-        InputError: If the files are not on the same images and classes.
+        InputError: If the files are not on the same images and classes, or a metric is unknown.
 
     Example:
         >>> rows = compare(ours, baseline, by='patient')             # doctest: +SKIP
@@ -106,6 +107,9 @@ def compare(
     ]
     if metrics is None:
         metrics = [*OVERALL, *(f'{m}_{c}' for m in BY_CLASS for c in classes)]
+    for name in metrics:
+        if name not in plans[0].names:
+            raise InputError(f'metric {name!r} is unknown; use some of {list(plans[0].names)}')
     if mode == 'published':
         drawn = [
             replicate(plan, bootstrap, None, PUBLISHED_DRAWS, seed + i, progress)

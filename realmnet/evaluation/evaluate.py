@@ -10,7 +10,7 @@ import numpy as np
 from realmnet.errors import InputError
 from realmnet.evaluation.bootstrap import PUBLISHED_DRAWS, jackknife, replicate
 from realmnet.evaluation.decoding import decide
-from realmnet.evaluation.diagnosis import UNITS, has_diagnosis, pathologic_myopia
+from realmnet.evaluation.diagnosis import PM, UNITS, has_diagnosis, pathologic_myopia
 from realmnet.evaluation.intervals import DEFAULT_METHOD, interval, published
 from realmnet.evaluation.metrics import CLASS_METRICS, MORE_CLASS_METRICS, make_plan
 from realmnet.evaluation.plan import MetricPlan
@@ -23,6 +23,7 @@ MODES = ('sound', 'published', 'both')
 DECISION_METRICS = ('precision', 'recall', 'F1', 'hamming', 'subset_accuracy')
 DIAGNOSIS_METRICS = ('recall', 'specificity', 'precision', 'NPV', 'AUROC', 'AP')
 _CLINICAL = {'recall': 'sensitivity', 'precision': 'PPV'}
+_OF_POSITIVES = ('recall', 'F1', 'AP', 'AUROC')
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,12 @@ def evaluate(
     if groups is not None:
         groups_of_rows |= {str(g): groups == g for g in sorted(set(groups), key=str)}
     rows: list[Row] = []
+    if chosen and chosen.diagnosis and diagnosis and chosen.diagnosis_rule != diagnosis:
+        raise InputError(
+            f'the thresholds of pathologic myopia were chosen for the score '
+            f'{chosen.diagnosis_rule}, not {diagnosis}; evaluate with --diagnosis '
+            f'{chosen.diagnosis_rule}, or choose them with --diagnosis {diagnosis}'
+        )
     notes = [_threshold_note(chosen, cut)]
     for group, inside in groups_of_rows.items():
         part = predictions.take(inside)
@@ -264,28 +271,45 @@ def _threshold_note(chosen: Thresholds | None, cut: object) -> str:
 def _notes(rows: list[Row], predictions: Predictions, settings: dict) -> list[str]:
     notes = []
     if settings['bootstrap']:
-        if settings['mode'] != 'published':
+        if any(row.convention == 'sound' for row in rows):
             notes.append(
                 f'Sound: {settings["bootstrap"]} replicates of the full set by {settings["by"]} '
                 f'(seed {settings["seed"]}), 95 % intervals by the method {settings["method"]}.'
             )
-        if settings['mode'] != 'sound':
+        if any(row.convention == 'published' for row in rows):
             notes.append(
                 f'Published: {settings["bootstrap"]} replicates of {PUBLISHED_DRAWS} images; '
                 'intervals mean +- 1.96 std; class-wise +- is std / sqrt(replicates), no interval.'
             )
+        alone = sorted({row.group for row in rows if not row.convention})
+        if alone:
+            unit = settings['by']
+            notes.append(f'No intervals where there is only one {unit}: {", ".join(alone)}.')
+        if settings['by'] == 'patient' and (predictions.patients == predictions.filenames).all():
+            notes.append('No patients are named: each picture counts as its own patient.')
     several = len(set(predictions.patients)) < len(predictions)
     if settings['by'] == 'image' and several and settings['mode'] != 'published':
         notes.append('Patients have several images: intervals by image are too short.')
     empty = sorted({f'{row.of} ({row.group})' for row in rows if row.of and not row.positives})
     if empty:
         notes.append(f'No positives, so undefined: {", ".join(empty)}.')
-    undefined = max((row.undefined for row in rows), default=0)
+    lost = dict.fromkeys(
+        f'{_clinical(row)} of {row.of} ({row.group})'
+        for row in rows
+        if np.isnan(row.value) and row.of and (row.positives or row.metric not in _OF_POSITIVES)
+    )
+    if lost:
+        notes.append(f'Undefined, left out of the means: {", ".join(lost)}.')
+    undefined = max((row.undefined for row in rows if not np.isnan(row.value)), default=0)
     if undefined:
         notes.append(
             f'Some metric is undefined in up to {undefined} replicates, which are left out of it.'
         )
     return notes
+
+
+def _clinical(row: Row) -> str:
+    return _CLINICAL.get(row.metric, row.metric) if row.of == PM else row.metric
 
 
 def _title(key: tuple[str, str, str], form: str) -> str:

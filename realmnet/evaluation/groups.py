@@ -42,7 +42,12 @@ def group_of(predictions: Predictions, name: str, table: str | os.PathLike) -> n
     if path.suffix == '.csv':
         if not path.is_file():
             raise InputError(f'{path}: no such table of groups')
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding='utf-8-sig')
+        try:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding='utf-8-sig')
+        except (ValueError, pd.errors.ParserError) as error:
+            raise InputError(
+                f'{path}: not a table of groups, a CSV was expected ({type(error).__name__})'
+            ) from None
     if name not in frame:
         if name == 'source':
             return sources(predictions)

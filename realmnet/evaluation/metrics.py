@@ -17,7 +17,6 @@ from realmnet.errors import InputError
 from realmnet.evaluation.decoding import decide, graded_scale
 from realmnet.evaluation.plan import (
     CLASS_METRICS,
-    LOWER_IS_BETTER,
     MICRO_METRICS,
     MORE_CLASS_METRICS,
     SET_METRICS,
@@ -26,7 +25,6 @@ from realmnet.evaluation.plan import (
 
 __all__ = [
     'CLASS_METRICS',
-    'LOWER_IS_BETTER',
     'MICRO_METRICS',
     'MORE_CLASS_METRICS',
     'SET_METRICS',

@@ -21,8 +21,6 @@ MORE_CLASS_METRICS = ('specificity', 'NPV', 'brier', 'calibration')
 SET_METRICS = ('hamming', 'coverage', 'ranking', 'brier')
 #: Micro-averages: all classes' decisions, or scores, taken as those of one class.
 MICRO_METRICS = ('precision_micro', 'recall_micro', 'F1_micro', 'mAP_micro', 'AUROC_micro')
-#: Metrics of which less is better.
-LOWER_IS_BETTER = ('hamming', 'coverage', 'ranking', 'brier', 'calibration')
 
 _ROWS = 16384
 _CACHED = 32 * 2**20  # bytes of per-image columns kept between calls

@@ -118,7 +118,8 @@ def read_predictions(path: str | os.PathLike, classes: Sequence[str] | None = No
             its own patient. A ``.pkl`` is what ``tools/test.py --out x.pkl`` or mmengine's
             ``DumpResults`` wrote; see :func:`realmnet.evaluation.dumped.read_dump`.
         classes: Class names in the order wanted: columns are taken by name. A dump has no class
-            names: there they are the names of its scores, PSMM's seven where left out.
+            names: there they are the names of its scores, PSMM's seven where left out, and then
+            every picture must have one S and one A.
 
     Returns:
         The predictions; ``info`` holds the further keys of a JSON file.
@@ -140,14 +141,18 @@ def read_predictions(path: str | os.PathLike, classes: Sequence[str] | None = No
         if path.suffix in ('.pkl', '.pickle'):
             frame = _dump_frame(read_dump(path), classes, path)
         elif path.suffix == '.json':
-            info = json.loads(path.read_text())
+            info = _json_object(path)
             frame = pd.DataFrame(info.pop('predictions'))
         else:
             frame = pd.read_csv(path, dtype={'filename': str, 'ID': str}, encoding='utf-8-sig')
     except InputError:
         raise
     except (ValueError, KeyError, AttributeError, TypeError, pd.errors.ParserError) as error:
-        raise InputError(f'{path}: not a predictions file ({error!r})') from None
+        # Its own words, but not the bytes that a UnicodeDecodeError carries.
+        said = error.reason if isinstance(error, UnicodeDecodeError) else str(error).strip()
+        raise InputError(
+            f'{path}: not a predictions file ({type(error).__name__}: {said})'
+        ) from None
     found = [str(c).removesuffix(SCORE) for c in frame.columns if str(c).endswith(SCORE)]
     stated = info.pop('classes', None) or found
     if classes is None and set(stated) == set(PSMM.classes):
@@ -250,9 +255,9 @@ def same_images(*sets: Predictions, names: Sequence[str] | None = None) -> list[
 
 def _dump_frame(samples: object, classes: Sequence[str] | None, path: Path) -> pd.DataFrame:
     """Lay out a list of mmpretrain's data samples as the predictions table."""
-    if not (isinstance(samples, list) and samples and isinstance(samples[0], dict)):
+    if not (isinstance(samples, list) and samples and all(isinstance(s, dict) for s in samples)):
         raise InputError(f'{path}: not a list of predictions, which mmengine dumps')
-    rows = []
+    names, rows = tuple(classes or PSMM.classes), []
     for number, sample in enumerate(samples, 1):
         absent = [key for key in ('pred_score', 'gt_score') if key not in sample]
         picture = sample.get('filename') or Path(str(sample.get('img_path', ''))).name
@@ -262,7 +267,6 @@ def _dump_frame(samples: object, classes: Sequence[str] | None, path: Path) -> p
                 "multi-label model's test run with filename among PackInputs' meta_keys"
             )
         score, truth = np.ravel(sample['pred_score']), np.ravel(sample['gt_score'])
-        names = tuple(classes or PSMM.classes)
         if len(score) != len(names) or len(truth) != len(names):
             raise InputError(
                 f'{path}, prediction {number}: {len(score)} scores and {len(truth)} labels for '
@@ -272,7 +276,28 @@ def _dump_frame(samples: object, classes: Sequence[str] | None, path: Path) -> p
         row = {'filename': picture, 'ID': patient}
         row |= {c + SCORE: float(v) for c, v in zip(names, score, strict=True)}
         rows.append(row | {c: float(v) for c, v in zip(names, truth, strict=True)})
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    for group in () if classes else PSMM.exclusive:
+        odd = np.flatnonzero(frame[list(group)].sum(axis=1) != 1)
+        if len(odd):
+            raise InputError(
+                f'{path}, prediction {odd[0] + 1}: a dump has no class names, and its labels are '
+                f"not PSMM's, which have exactly one of {list(group)}; give the class names in "
+                'their order (--classes)'
+            )
+    return frame
+
+
+def _json_object(path: Path) -> dict:
+    """Read the JSON form; what is not of its shape raises TypeError."""
+    content = json.loads(path.read_text())
+    if not isinstance(content, dict):
+        raise TypeError('expected an object with the key predictions')
+    if not isinstance(content.get('classes', []), list):
+        raise TypeError('classes are no list')
+    if not isinstance(content.get('checkpoint', ''), str | None):
+        raise TypeError('checkpoint is no text')
+    return content
 
 
 def _numbers(frame: pd.DataFrame, columns: list[str], path: Path) -> np.ndarray:

@@ -62,7 +62,6 @@ class RankedColumn:
         starts, ends, hits = starts[hits > 0], ends[hits > 0], hits[hits > 0]
         self._num_groups = len(ends)
         if not self._num_groups:
-            self._empty = size
             return
         last = ends[-1]
         self._span = _rows(images[:last], np.r_[0, ends], size)

@@ -6,12 +6,14 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from realmnet.errors import InputError
 
 FORMATS = ('text', 'markdown', 'csv', 'latex', 'json')
-SUFFIXES = {'text': 'txt', 'markdown': 'md', 'csv': 'csv', 'latex': 'tex', 'json': 'json'}
+_SUFFIXES = {'text': 'txt', 'markdown': 'md', 'csv': 'csv', 'latex': 'tex', 'json': 'json'}
 
 
 def lay_out(header: Sequence[str], rows: Sequence[Sequence[object]], form: str) -> str:
@@ -63,6 +65,26 @@ def lay_out(header: Sequence[str], rows: Sequence[Sequence[object]], form: str) 
         ).rstrip()
         for row in [list(header), *cells]
     )
+
+
+def write_tables(folder: str | os.PathLike, stem: str, render: Callable[[str], str]) -> None:
+    """Write a table in every format, as ``<stem>.txt``, ``.md``, ``.csv``, ``.tex``, ``.json``.
+
+    Args:
+        folder: Where to; made if it is not there.
+        stem: File stem.
+        render: Gives the table in one of :data:`FORMATS`.
+
+    Raises:
+        InputError: If the folder cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for form, suffix in _SUFFIXES.items():
+            (folder / f'{stem}.{suffix}').write_text(render(form) + '\n')
+    except OSError as error:
+        raise InputError(f'{folder}: tables cannot be written there ({error.strerror})') from None
 
 
 def span(value: float, low: float, high: float, digits: int = 4) -> str:

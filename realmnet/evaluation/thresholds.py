@@ -32,6 +32,7 @@ class Thresholds:
         undefined: Classes without positives or without negatives there, left at .5.
         diagnosis: Unit (image, eye, patient) to the threshold of pathologic myopia, if it can be
             told from the classes.
+        diagnosis_rule: How classes become the score that it is for, ``'max'`` or ``'noisy-or'``.
     """
 
     values: dict[str, float]
@@ -42,16 +43,21 @@ class Thresholds:
     required: float | None = None
     undefined: list[str] = field(default_factory=list)
     diagnosis: dict[str, float] = field(default_factory=dict)
+    diagnosis_rule: str = 'max'
 
 
 def choose_thresholds(
-    predictions: Predictions, rule: str = 'F1', sensitivity: float = 0.95, source: str = ''
+    predictions: Predictions,
+    rule: str = 'F1',
+    sensitivity: float = 0.95,
+    source: str = '',
+    diagnosis: str = 'max',
 ) -> Thresholds:
     """Choose a threshold for each class.
 
     ``F1``: highest F1. ``youden``: highest sensitivity + specificity - 1. ``sensitivity``: the
     highest threshold whose sensitivity is at least the one required, which keeps the most
-    specificity. Candidates are midway between neighbouring scores (0 and 1 at the ends), so that
+    specificity. Candidates are 0 and midway between neighbouring scores, so that
     a small change of a score at the threshold does not change the decision; of equal candidates
     the lower is taken, which misses fewer.
 
@@ -60,6 +66,7 @@ def choose_thresholds(
         rule: One of :data:`RULES`.
         sensitivity: Required by the rule of that name, in (0, 1].
         source: What the predictions are called in the file.
+        diagnosis: Rule of :func:`diagnosis.pathologic_myopia`.
 
     Returns:
         The thresholds.
@@ -85,17 +92,16 @@ def choose_thresholds(
             undefined.append(name)
         else:
             values[name] = _choose(truth, predictions.scores[:, i], rule, sensitivity)
-    diagnosis = {}
+    cuts = {}
     if has_diagnosis(predictions.classes):
         for unit in UNITS:
-            reduced = pathologic_myopia(predictions, unit)
+            reduced = pathologic_myopia(predictions, unit, diagnosis)
             if 0 < reduced.truth.mean() < 1:
-                diagnosis[unit] = _choose(
-                    reduced.truth[:, 0], reduced.scores[:, 0], rule, sensitivity
-                )
+                cuts[unit] = _choose(reduced.truth[:, 0], reduced.scores[:, 0], rule, sensitivity)
     return Thresholds(
         values, rule, list(predictions.classes), source, len(predictions),
-        sensitivity if rule == 'sensitivity' else None, undefined, diagnosis,
+        sensitivity if rule == 'sensitivity' else None, undefined, cuts,
+        diagnosis,
     )  # fmt: skip
 
 
@@ -104,7 +110,7 @@ def _choose(truth: np.ndarray, scores: np.ndarray, rule: str, sensitivity: float
     positives = np.bincount(group, weights=truth)[::-1].cumsum()[::-1]  # at or above
     claimed = np.bincount(group)[::-1].cumsum()[::-1]
     cut = np.r_[0.0, (distinct[1:] + distinct[:-1]) / 2]
-    cut = np.where(np.r_[0.0, distinct[:-1]] < cut, cut, distinct)  # neighbours one bit apart
+    cut = np.where(np.r_[-1.0, distinct[:-1]] < cut, cut, distinct)  # neighbours one bit apart
     recall = positives / positives[0]
     if rule == 'sensitivity':
         return float(cut[np.flatnonzero(recall >= sensitivity - 1e-12)[-1]])
@@ -129,10 +135,13 @@ def thresholds_path(checkpoint: str | os.PathLike) -> Path:
 def write_thresholds(thresholds: Thresholds, path: str | os.PathLike) -> None:
     """Write thresholds as JSON; the file appears whole or not at all."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.write_text(json.dumps(asdict(thresholds), indent=1) + '\n')
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(asdict(thresholds), indent=1) + '\n')
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f'{path}: cannot be written ({error.strerror})') from None
 
 
 def read_thresholds(path: str | os.PathLike, classes: Sequence[str] | None = None) -> Thresholds:
@@ -153,14 +162,18 @@ def read_thresholds(path: str | os.PathLike, classes: Sequence[str] | None = Non
         )
     try:
         thresholds = Thresholds(**json.loads(path.read_text()))
-        values = {name: float(value) for name, value in thresholds.values.items()}
+        values, diagnosis = (
+            {name: float(value) for name, value in cuts.items()}
+            for cuts in (thresholds.values, thresholds.diagnosis)
+        )
+        schema = set(thresholds.schema)
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f'{path}: not a thresholds file ({error})') from None
-    bad = {name: value for name, value in values.items() if not 0 <= value <= 1}
-    if bad or set(values) != set(thresholds.schema):
+    bad = [value for value in (*values.values(), *diagnosis.values()) if not 0 <= value <= 1]
+    if bad or set(values) != schema:
         raise InputError(
             f'{path}: thresholds must be within [0, 1], one for each of {thresholds.schema}, and '
-            f'are {values}'
+            f'are {values | diagnosis}'
         )
     if classes is not None and set(classes) != set(values):
         raise InputError(
@@ -184,7 +197,7 @@ def find_thresholds(
     Raises:
         InputError: As for :func:`read_thresholds`.
     """
-    if path is None and 'checkpoint' in predictions.info:
+    if path is None and predictions.info.get('checkpoint'):
         beside = thresholds_path(predictions.info['checkpoint'])
         path = beside if beside.is_file() else None
     return None if path is None else read_thresholds(path, predictions.classes)

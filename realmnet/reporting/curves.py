@@ -60,7 +60,8 @@ def ranking_curves(sets: Mapping[str, Predictions], kind: str, threshold: float 
             panels[c].set_title(readable(label))
             corner = 'lower right' if kind == 'roc' else 'lower left'
             panels[c].legend(title=metric, loc=corner, handlelength=1.2, alignment='left',
-                             borderaxespad=0.2)  # fmt: skip
+                             borderaxespad=0.2, frameon=True, framealpha=0.7,
+                             edgecolor='none')  # fmt: skip
         handles = panels[0].get_lines()
         lines = [line for line in handles if line.get_gid() == 'model']
         if len(panels) > len(classes):
@@ -105,7 +106,7 @@ def calibration_curves(sets: Mapping[str, Predictions], bins: int = 10) -> Figur
 
     One panel a class; dots are bins of equal width with the 95 % Wilson interval of the share
     (images taken as independent), the bars below the number of images in each bin (first model).
-    The number in each panel is the calibration error.
+    The number of each panel is the calibration error.
 
     Args:
         sets: Model name to its predictions.
@@ -126,16 +127,20 @@ def calibration_curves(sets: Mapping[str, Predictions], bins: int = 10) -> Figur
                 text = f'{errors[name][c]:.3f}'
                 axes.errorbar(mean, share, (share - low, high - share), color=COLOURS[i],
                               marker='o', markersize=3, linewidth=1, elinewidth=0.7, label=text,
-                              gid='model')  # fmt: skip
+                              gid='model', clip_on=False)  # fmt: skip
                 if i == 0:
                     edges = np.linspace(0, 1, bins + 1)[:-1]
                     axes.bar(edges, 0.18 * count / count.max(), 1 / bins, align='edge',
                              color=FAINT, alpha=0.5, linewidth=0, zorder=0)  # fmt: skip
             unit_square(axes, 'mean score' if c >= len(classes) - 4 else '',
                         'share present' if c % 4 == 0 else '')  # fmt: skip
+            if len(sets) == 1:
+                axes.set_title(f'{readable(label)}, error {text}')
+                continue
             axes.set_title(readable(label))
             axes.legend(title='error', loc='upper left', handlelength=1.2, alignment='left',
-                        borderaxespad=0.2)  # fmt: skip
+                        borderaxespad=0.2, frameon=True, framealpha=0.7,
+                        edgecolor='none')  # fmt: skip
         handles = panels[0].get_legend_handles_labels()[0]
         if len(sets) > 1 and len(panels) > len(classes):
             panels[-1].legend(handles, list(sets), loc='center left', title='model',

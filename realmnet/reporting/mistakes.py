@@ -64,15 +64,18 @@ def mistakes_figure(
         The figure: under each picture its file, its labels, and the wrong class with its score.
 
     Raises:
-        InputError: If a picture is missing or cannot be read, or there is no mistake.
+        InputError: If a picture is missing or cannot be read, or there is no mistake,
+            or ``number`` is below 1.
     """
+    if number < 1:
+        raise InputError(f'a sheet of {number} pictures cannot be drawn; ask for 1 or more')
     found = confident_mistakes(predictions, number)
     if not found:
         raise InputError('no decision is wrong at .5: there is no mistake to show')
     columns = min(4, len(found))
     rows = -(-len(found) // columns)
     with paper_style():
-        figure = Figure(figsize=(1.8 * columns, 2.4 * rows), layout='constrained')
+        figure = Figure(figsize=(2.0 * columns, 2.45 * rows), layout='constrained')
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes in panels:
             axes.set_axis_off()
@@ -89,8 +92,9 @@ def mistakes_figure(
                 f'{predictions.scores[row, c]:.2f}',
                 fontsize=7, color='#9C2A00' if wrong == 'missed' else '#00507A',
             )  # fmt: skip
-            name = '\n'.join(textwrap.wrap(Path(str(predictions.filenames[row])).stem, 30))
-            axes.text(0.5, -0.03, f'truth {" ".join(present) or "none"}\n{name}', fontsize=5.5,
+            stem = Path(str(predictions.filenames[row])).stem
+            name = '\n'.join(textwrap.wrap(stem, 38, break_on_hyphens=False))
+            axes.text(0.5, -0.03, f'truth {" ".join(present) or "none"}\n{name}', fontsize=5.2,
                       ha='center', va='top', transform=axes.transAxes)  # fmt: skip
         return figure
 

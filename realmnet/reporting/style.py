@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from realmnet.curation.label_table import PSMM
+from realmnet.errors import InputError
 
 #: Okabe and Ito's palette, without its yellow, which vanishes on white.
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000', '#7F7F7F')
@@ -62,14 +63,21 @@ def save(figure: Figure, path: str | os.PathLike, dpi: int = 200) -> Path:
 
     Returns:
         The path.
+
+    Raises:
+        InputError: If it cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     undated = {'.png': {'Software': None}, '.pdf': {'CreationDate': None}, '.svg': {'Date': None}}
-    with paper_style():
-        figure.savefig(
-            path, dpi=dpi, bbox_inches='tight', facecolor='white', metadata=undated.get(path.suffix)
-        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with paper_style():
+            figure.savefig(
+                path, dpi=dpi, bbox_inches='tight', facecolor='white',
+                metadata=undated.get(path.suffix),
+            )  # fmt: skip
+    except OSError as error:
+        raise InputError(f'{path}: the figure cannot be written ({error.strerror})') from None
     return path
 
 
@@ -121,11 +129,11 @@ def unit_square(axes: Axes, x: str, y: str) -> None:
 
 
 def grid_of(number: int, width: float = 1.75, height: float = 1.9) -> tuple[Figure, list[Axes]]:
-    """Make ``number`` panels in rows of four or fewer."""
+    """Make ``number`` panels in rows of four or fewer; panels left over are empty and last."""
     columns = number if number <= 4 else 4 if number > 6 else 3
     rows = -(-number // columns)
     figure = Figure(figsize=(columns * width + 0.3, rows * height + 0.3), layout='constrained')
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels[number:]:
         axes.set_axis_off()
-    return figure, list(panels[:number]) + list(panels[number:])
+    return figure, list(panels)

@@ -200,3 +200,11 @@ def test_files_on_other_images_are_refused():
     model = predictions(1, 2)
     with pytest.raises(InputError, match=r'not on the same pictures.*one test set'):
         compare(model, model.take(np.arange(100)), 10)
+
+
+def test_unknown_metric_and_seed_are_refused():
+    ours = predictions(1, 2)
+    with pytest.raises(InputError, match="metric 'FOO' is unknown"):
+        compare(ours, ours, 5, metrics=['FOO'])
+    with pytest.raises(InputError, match='seed'):
+        compare(ours, ours, 5, seed=-1)

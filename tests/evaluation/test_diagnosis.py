@@ -5,6 +5,7 @@ import pytest
 
 from realmnet.errors import InputError
 from realmnet.evaluation.diagnosis import eyes, has_diagnosis, pathologic_myopia, sources
+from realmnet.evaluation.evaluate import evaluate
 from realmnet.evaluation.groups import group_of
 from realmnet.evaluation.predictions import Predictions
 from realmnet.evaluation.thresholds import (
@@ -184,3 +185,36 @@ def test_groups(tmp_path):
     table.write_text('ID,sex\nX,F\n')
     with pytest.raises(InputError, match='4 picture'):
         group_of(model, 'sex', table)
+
+
+def test_lowest_threshold_is_not_a_score():
+    model = binary([0.1, 0.2, 0.9], [1, 0, 1])
+    assert choose_thresholds(model, 'sensitivity', 1).values['M'] == 0
+
+
+@pytest.mark.parametrize(
+    'change', [{'schema': None}, {'diagnosis': None}, {'diagnosis': {'image': 7}}]
+)
+def test_damaged_thresholds_are_refused(tmp_path, change):
+    path = tmp_path / 'x.thresholds.json'
+    write_thresholds(choose_thresholds(binary([0.1, 0.9], [0, 1])), path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError, match=r'x\.thresholds\.json'):
+        read_thresholds(path)
+
+
+def test_thresholds_of_one_diagnosis_are_not_used_for_another():
+    model = binary([0.1, 0.2, 0.9, 0.3], [0, 1, 1, 0])
+    chosen = choose_thresholds(model, diagnosis='noisy-or')
+    assert chosen.diagnosis_rule == 'noisy-or'
+    evaluate(model, 0, thresholds=chosen, diagnosis='noisy-or')
+    with pytest.raises(InputError, match='--diagnosis noisy-or'):
+        evaluate(model, 0, thresholds=chosen)
+
+
+@pytest.mark.parametrize('content', [b'', b'\xff\xfe'])
+def test_unreadable_table_of_groups(tmp_path, content):
+    path = tmp_path / 'groups.csv'
+    path.write_bytes(content)
+    with pytest.raises(InputError, match='not a table of groups'):
+        group_of(binary([0.1, 0.9], [0, 1]), 'sex', path)

@@ -11,7 +11,7 @@ from realmnet.evaluation.metrics import all_metrics
 from realmnet.evaluation.predictions import Predictions
 from realmnet.evaluation.simulation import Population, coverage
 from realmnet.evaluation.synthetic import calibrated_scores, competing_noise
-from realmnet.evaluation.tables import FORMATS, lay_out
+from realmnet.evaluation.tables import FORMATS, lay_out, write_tables
 from realmnet.evaluation.thresholds import choose_thresholds
 
 CLASSES = ('S0', 'S1', 'A0', 'A1', 'A2', 'A3', 'A4')
@@ -185,3 +185,33 @@ def test_intervals_cover_in_a_small_simulation():
     assert held['AUROC'] > 0.85  # 60 sets: .95 +- .056 (two standard errors)
     assert result['published +-'][0].mean() < 0.5
     assert result['logit-t'][:3].sum(0) == pytest.approx(1)
+
+
+def test_undefined_values_are_named():
+    model = example()
+    model.truth[:, 6] = 1
+    model.scores[:, 0] = 0.1
+    notes = ' '.join(evaluate(model, 0).notes)
+    assert 'precision of S0' in notes
+    assert 'AUROC of A4' in notes
+
+
+def test_one_patient_gets_no_claim_of_intervals():
+    model = example(patients=1)
+    model.patients[:] = 'A-0'
+    notes = ' '.join(evaluate(model, 20).notes)
+    assert '95 % intervals' not in notes
+    assert 'one patient' in notes
+
+
+def test_missing_patients_are_said():
+    model = example()
+    assert 'own patient' not in ' '.join(evaluate(model, 5).notes)
+    model.patients[:] = model.filenames
+    assert 'own patient' in ' '.join(evaluate(model, 5).notes)
+
+
+def test_tables_that_cannot_be_written(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(InputError, match='cannot be written'):
+        write_tables(tmp_path / 'file', 'x', lambda form: form)

@@ -245,3 +245,34 @@ def test_byte_order_mark_does_not_matter(tmp_path):
     frame = pd.DataFrame({'filename': ['a'], 'M_score': [0.5], 'M': [1]})
     frame.to_csv(tmp_path / 'x.csv', index=False, encoding='utf-8-sig')
     assert len(read_predictions(tmp_path / 'x.csv')) == 1
+
+
+def test_seven_classes_that_are_not_psmms_are_not_taken_for_them(tmp_path):
+    dump = [
+        {'filename': f'{i}.jpg', 'pred_score': np.full(7, 0.5), 'gt_score': np.eye(7)[i]}
+        for i in range(7)
+    ]
+    path = tmp_path / 'odir.pkl'
+    path.write_bytes(pickle.dumps(dump))
+    with pytest.raises(InputError, match='exactly one of'):
+        read_predictions(path)
+    assert read_predictions(path, 'NDGCAHM').classes == tuple('NDGCAHM')
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['[]', '{"classes": 5, "predictions": []}', '{"checkpoint": 5, "predictions": []}'],
+)
+def test_json_of_another_shape_is_refused(tmp_path, text):
+    path = tmp_path / 'x.json'
+    path.write_text(text)
+    with pytest.raises(InputError, match='not a predictions file'):
+        read_predictions(path)
+
+
+def test_what_is_no_text_is_refused_without_printing_it(tmp_path):
+    path = tmp_path / 'x.csv'
+    path.write_bytes(b'\xff\xfe' * 1000)
+    with pytest.raises(InputError, match='not a predictions file') as error:
+        read_predictions(path)
+    assert len(str(error.value)) < 300

@@ -33,6 +33,8 @@ def main() -> None:
     parser.add_argument('--rule', choices=RULES, default='F1')
     parser.add_argument('--sensitivity', type=float, default=0.95,
                         help='required by the rule sensitivity')  # fmt: skip
+    parser.add_argument('--diagnosis', choices=('max', 'noisy-or'), default='max',
+                        help='how classes become one score of pathologic myopia')  # fmt: skip
     parser.add_argument('--checkpoint', type=Path, help='default: the one that a .json names')
     parser.add_argument('--out', type=Path, help='file to write instead')
     parser.add_argument('--classes', nargs='+', help='class names of a .pkl, in their order')
@@ -44,7 +46,9 @@ def main() -> None:
             f'{args.predictions} does not name its checkpoint; say --checkpoint FILE.pth or --out'
         )
     target = args.out or thresholds_path(checkpoint)
-    chosen = choose_thresholds(predictions, args.rule, args.sensitivity, str(args.predictions))
+    chosen = choose_thresholds(
+        predictions, args.rule, args.sensitivity, str(args.predictions), args.diagnosis
+    )
     write_thresholds(chosen, target)
     rows = [[name, value] for name, value in chosen.values.items()]
     rows += [[f'pathologic myopia, by {unit}', value] for unit, value in chosen.diagnosis.items()]

@@ -1,12 +1,13 @@
 """Compare models on the same images: differences with intervals and p-values."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from realmnet.cli import run
 from realmnet.evaluation.comparison import compare
 from realmnet.evaluation.predictions import read_predictions
-from realmnet.evaluation.tables import FORMATS, SUFFIXES, lay_out
+from realmnet.evaluation.tables import FORMATS, lay_out, write_tables
 from realmnet.evaluation.thresholds import read_thresholds
 from realmnet.progress import Progress
 
@@ -58,6 +59,7 @@ def main() -> None:
             for path, predictions in zip(args.thresholds, sets, strict=True)
         ]
     modes = ('sound', 'published') if args.mode == 'both' else (args.mode,)
+    written = set()
     for number in range(1, len(sets)):
         names = (str(args.predictions[0]), str(args.predictions[number]))
         rows = [
@@ -80,10 +82,10 @@ def main() -> None:
             print(f'{names[0]} (first) and {names[1]} (second), {len(sets[0])} images\n')
         print(lay_out(HEADER, rows, args.format))
         if args.out:
-            args.out.mkdir(parents=True, exist_ok=True)
             stem = f'{args.predictions[0].stem}_vs_{args.predictions[number].stem}'
-            for form, suffix in SUFFIXES.items():
-                (args.out / f'{stem}.{suffix}').write_text(lay_out(HEADER, rows, form) + '\n')
+            stem += f'_{number}' if stem in written else ''  # run_1/test.csv, run_2/test.csv
+            written.add(stem)
+            write_tables(args.out, stem, partial(lay_out, HEADER, rows))
 
 
 if __name__ == '__main__':

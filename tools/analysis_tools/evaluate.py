@@ -8,7 +8,7 @@ from realmnet.evaluation.evaluate import MODES, evaluate
 from realmnet.evaluation.groups import group_of
 from realmnet.evaluation.intervals import DEFAULT_METHOD, METHODS
 from realmnet.evaluation.predictions import read_predictions
-from realmnet.evaluation.tables import FORMATS, SUFFIXES
+from realmnet.evaluation.tables import FORMATS, write_tables
 from realmnet.evaluation.thresholds import find_thresholds
 from realmnet.progress import Progress
 
@@ -75,10 +75,7 @@ def main() -> None:
     )
     print(evaluation.table(args.format))
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        for form, suffix in SUFFIXES.items():
-            target = args.out / f'{args.predictions.stem}.evaluation.{suffix}'
-            target.write_text(evaluation.table(form) + '\n')
+        write_tables(args.out, f'{args.predictions.stem}.evaluation', evaluation.table)
 
 
 if __name__ == '__main__':

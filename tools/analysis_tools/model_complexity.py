@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from realmnet.cli import run
 from realmnet.engine.config import load_config
+from realmnet.errors import InputError
 
 EXAMPLE = """example:
   python tools/analysis_tools/model_complexity.py configs/myopia_models/*.py
@@ -28,8 +29,14 @@ def parse_args() -> argparse.Namespace:
 def complexity(path: str) -> tuple[int, int, float]:
     """Input side in pixels, parameters and multiply-adds of one picture."""
     cfg = load_config(path)
-    init_default_scope(cfg.default_scope)
-    side = cfg.model.backbone.img_size
+    try:
+        scope, side = cfg.default_scope, cfg.model.backbone.img_size
+    except AttributeError as error:
+        raise InputError(
+            f'{path}: needs default_scope and model.backbone.img_size, as the configs of '
+            f'configs/ have them ({error})'
+        ) from None
+    init_default_scope(scope)
     with torch.device('meta'):
         model = MODELS.build(cfg.model).eval()
         picture = torch.empty(1, 3, side, side)

@@ -6,7 +6,7 @@ from pathlib import Path
 from realmnet.cli import run
 from realmnet.evaluation.decoding import graded_scale
 from realmnet.evaluation.evaluate import evaluate
-from realmnet.evaluation.predictions import read_predictions, same_images
+from realmnet.evaluation.predictions import Predictions, read_predictions, same_images
 from realmnet.progress import Progress
 from realmnet.reporting.curves import calibration_curves, ranking_curves
 from realmnet.reporting.mistakes import mistakes_figure
@@ -23,6 +23,11 @@ EXAMPLE = """examples:
 
 Figures of patients' pictures stay where the pictures may be.
 """
+
+
+def _has_one_grade(predictions: Predictions) -> bool:
+    scale = graded_scale(predictions.classes)
+    return scale is not None and bool((predictions.truth[:, scale].sum(1) == 1).all())
 
 
 def main() -> None:
@@ -51,8 +56,7 @@ def main() -> None:
     kinds = args.kinds or [
         kind
         for kind in KINDS
-        if (kind != 'confusion' or graded_scale(first.classes))
-        and (kind != 'mistakes' or args.images)
+        if (kind != 'confusion' or _has_one_grade(first)) and (kind != 'mistakes' or args.images)
     ]
     for kind in kinds:
         if kind in ('roc', 'pr'):
@@ -77,7 +81,7 @@ def main() -> None:
                 for name, p in sets.items()
             }
         for name, figure in figures.items():
-            print(save(figure, args.out / f'{name}.{args.format}'))
+            print(save(figure, args.out / f'{name.replace("/", "_")}.{args.format}'))
 
 
 if __name__ == '__main__':
