@@ -8,6 +8,7 @@ for it.
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import shutil
 import struct
@@ -67,9 +68,10 @@ def unpack(
         if out.exists():
             out.rmdir()
         temporary.rename(out)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, struct.error,
-            NotImplementedError, RuntimeError, OSError) as error:  # fmt: skip
-        raise InputError(f'{archive}: cannot be unpacked ({error}); download it again') from None
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError,
+            struct.error, NotImplementedError, RuntimeError, OSError) as error:  # fmt: skip
+        reason = ' '.join(str(error).split())[:160]
+        raise InputError(f'{archive}: cannot be unpacked ({reason}); download it again') from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return number
@@ -217,6 +219,13 @@ def _tar(path: Path) -> Iterator[_Member]:
             problem = '' if info.isfile() else 'is a link or device'
             if not info.isdir():
                 yield info.name, info.size, problem, lambda i=info: archive.extractfile(i)
+        # tarfile takes a damaged or missing header for the end, and leaves check sums unread
+        archive.fileobj.seek(archive.offset)
+        end = archive.fileobj.read(tarfile.BLOCKSIZE)
+        if len(end) < tarfile.BLOCKSIZE or any(end):
+            raise tarfile.ReadError('damaged, or cut off before its end')
+        while archive.fileobj.read(1 << 20):
+            pass
 
 
 def _write(members, archive: Path, out: Path, progress, max_bytes: int) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 import pandas as pd
 
+from realmnet.curation.outputs import make_folder, not_writable
 from realmnet.errors import InputError
 
 FILENAME = 'filename'
@@ -288,13 +289,20 @@ def write_label_table(table: LabelTable, path: str | os.PathLike) -> None:
 
     Raises:
         LabelTableError: If the table breaks its schema.
+        InputError: If ``path`` is a folder or cannot be written.
     """
     check_label_table(table)
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise InputError(f'{path}: is a folder; name the file to write')
+    make_folder(path.parent)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    table.frame[table.schema.columns].to_csv(temporary, index=False, lineterminator='\n')
-    temporary.replace(path)
+    try:
+        table.frame[table.schema.columns].to_csv(temporary, index=False, lineterminator='\n')
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise not_writable(path, error) from None
 
 
 def check_disjoint(tables: Mapping[str, LabelTable]) -> None:
@@ -368,8 +376,10 @@ def _read_csv(path: Path) -> tuple[list[str], pd.DataFrame]:
             index_col=False,
         )  # fmt: skip
     except (UnicodeDecodeError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as e:
+        reason = ' '.join(str(e).split())
         raise LabelTableError(
-            f'{path}: cannot be read as CSV ({e}); save it as comma-separated UTF-8 with a header'
+            f'{path}: cannot be read as CSV ({reason}); save it as comma-separated UTF-8 with a '
+            'header'
         ) from None
     # A short row leaves NaN even with keep_default_na=False.
     return header, raw.fillna('')

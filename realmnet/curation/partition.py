@@ -7,14 +7,17 @@ stratum.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from realmnet.curation.imbalance import irlbl, label_set_codes, label_set_name
 from realmnet.curation.label_table import LabelSchema
+from realmnet.curation.seeds import generator
 from realmnet.errors import InputError
 
 TIES = ('rarest', 'labelset')
@@ -45,7 +48,7 @@ def split_patients(patients: np.ndarray, ratios: Sequence[float], seed: int) -> 
     """
     ratios = check_ratios(ratios)
     names, owner = _owners(patients, len(ratios))
-    order = np.random.default_rng(seed).permutation(len(names))
+    order = generator(seed).permutation(len(names))
     cuts = np.round(np.cumsum(ratios)[:-1] * len(names)).astype(int)
     splits = np.empty(len(names), dtype=int)
     for number, members in enumerate(np.split(order, cuts)):
@@ -155,7 +158,7 @@ def stratified_partition(
             f'{len(names)} patient(s) cannot fill {len(ratios)} splits; give more patients'
         )
     strata, merged = _merge_small(strata, int(np.ceil(1 / ratios.min() - 1e-9)))
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     splits = np.empty(len(names), int)
     lag = np.zeros(len(ratios))
     for stratum in sorted(set(strata)):
@@ -194,6 +197,7 @@ def group_k_fold(
     from sklearn.model_selection import StratifiedGroupKFold
 
     ratios = check_ratios(ratios)
+    generator(seed)
     names, owner = _owners(patients, len(ratios))
     _, codes = label_set_codes(labels)
     splits = np.full(len(names), len(ratios) - 1)
@@ -208,6 +212,11 @@ def group_k_fold(
             )
         if folds > len(set(owner[rest])):
             raise InputError(f'{len(set(owner[rest]))} patient(s) cannot fill {folds} folds')
+        if folds > np.bincount(codes[rest]).max():
+            raise InputError(
+                f'no label set has the {folds} pictures that {folds} folds need; use the default '
+                'method'
+            )
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
         with warnings.catch_warnings():
             # rare label sets have fewer pictures than folds; that is expected here
@@ -233,6 +242,25 @@ def check_ratios(ratios: Sequence[float]) -> np.ndarray:
     return ratios
 
 
+def check_no_other_split(folder: str | Path, names: Sequence[str]) -> None:
+    """Refuse a folder with splits of another partition, whose patients would be in two splits.
+
+    Args:
+        folder: Where the new splits go; it need not exist.
+        names: The new splits, which replace files of their names.
+
+    Raises:
+        InputError: If another ``train``, ``val``, ``test`` or ``fold_K`` list lies there.
+    """
+    splits = re.compile(r'(train|val|test|fold_\d+)\.csv')
+    found = sorted(path.name for path in Path(folder).glob('*.csv') if splits.fullmatch(path.name))
+    if others := [name for name in found if name.removesuffix('.csv') not in names]:
+        raise InputError(
+            f'{folder}: holds {", ".join(others)} of another partition, whose patients would be in '
+            'two splits; remove them or name another folder'
+        )
+
+
 def _owners(patients: np.ndarray, splits: int) -> tuple[np.ndarray, np.ndarray]:
     names, owner = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     if len(names) < splits:
@@ -241,7 +269,13 @@ def _owners(patients: np.ndarray, splits: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rows(splits: np.ndarray, owner: np.ndarray, number: int) -> list[np.ndarray]:
-    return [np.flatnonzero(splits[owner] == split) for split in range(number)]
+    rows = [np.flatnonzero(splits[owner] == split) for split in range(number)]
+    if empty := [i for i, part in enumerate(rows, 1) if not len(part)]:
+        raise InputError(
+            f'{splits.size} patient(s) leave split(s) {empty} of {number} empty; give more '
+            'patients or larger ratios'
+        )
+    return rows
 
 
 def _merge_small(strata: np.ndarray, least: int) -> tuple[np.ndarray, dict[str, int]]:

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from realmnet.errors import InputError
 
 #: Decoders that Pillow may use; others (EPS runs a program, for one) stay shut.
-FORMATS = ('JPEG', 'PNG', 'TIFF', 'BMP', 'MPO')
+FORMATS = ('JPEG', 'PNG', 'TIFF', 'BMP')
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp')
 DICOM_SUFFIXES = ('.dcm', '.dicom')
 #: Largest picture, in pixels, that is decoded; an ultra-widefield picture has 12 to 16 million.
@@ -78,7 +78,8 @@ def read_any_picture(path: str | Path, least_side: int = 0) -> np.ndarray:
 
     Raises:
         InputError: If the file is empty, cut off, too large, of another format, has several
-            pages, or is a DICOM file that says names are burnt into its pixels.
+            pages or floating-point pixels, or is a DICOM file that says names are burnt into
+            its pixels.
     """
     path = Path(path)
     try:
@@ -96,6 +97,24 @@ def read_any_picture(path: str | Path, least_side: int = 0) -> np.ndarray:
         raise InputError(
             f'{path}: cannot be read ({reason[:160]}); copy it again or take it out'
         ) from None
+
+
+def picture_mode(path: str | Path) -> str:
+    """Tell how a picture is stored, from its header.
+
+    Args:
+        path: A file that :func:`read_any_picture` reads; not DICOM.
+
+    Returns:
+        Pillow's mode, ``RGB`` for what training accepts; ``RGB;16`` for 16 bits a channel, which
+        Pillow opens as 8-bit RGB (only the decoder's arguments tell).
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        with Image.open(path, formats=FORMATS) as image:
+            raw = [part for tile in image.tile for part in np.atleast_1d(tile[3]).tolist()]
+            deep = any(';16' in str(part) for part in raw) and ';16' not in image.mode
+            return f'{image.mode};16' if deep else image.mode
 
 
 def write_picture(path: str | Path, image: np.ndarray, quality: int = 95) -> None:
@@ -172,7 +191,12 @@ def _read_pillow(path: Path, least_side: int) -> np.ndarray:
             ):
                 return pixels[0]
             ImageOps.exif_transpose(image, in_place=True)
-            if image.mode.startswith(('I', 'F')):
+            if image.mode == 'F':
+                raise InputError(
+                    f'{path}: holds floating-point numbers of unknown range; save it with 8 or '
+                    '16 bits'
+                )
+            if image.mode.startswith('I'):
                 values = np.maximum(np.asarray(image), 0).astype(np.int64)
                 return np.repeat(to_8_bit(values)[..., None], 3, axis=2)
             if image.mode in ('RGBA', 'LA', 'PA') or 'transparency' in image.info:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import cv2
 
 from realmnet.curation.borders import find_field, square
+from realmnet.curation.outputs import make_folder
 from realmnet.curation.pictures import list_pictures, read_any_picture, write_picture
 from realmnet.curation.privacy import Pseudonyms
 from realmnet.errors import InputError
@@ -118,8 +119,9 @@ def prepare_images(
 
     Raises:
         InputError: If there is no picture, the folders overlap, two pictures would get one name,
-            or ``target`` holds pictures made with other settings.
+            ``target`` holds pictures made with other settings, or ``jobs`` is negative.
     """
+    check_jobs(jobs)
     source, target = Path(source), Path(target)
     settings = settings or PrepareSettings()
     inside, outside = target.resolve(), source.resolve()
@@ -139,7 +141,9 @@ def prepare_images(
     work = [(source / picture, target / name, name) for picture, name in todo]
     for name, problem in _run(work, settings, jobs, progress):
         if problem:
-            hidden = problem.replace(str(source), '...') if not pseudonyms else 'cannot be read'
+            hidden = (
+                'cannot be read' if pseudonyms else problem.replace(f'{source}{os.sep}', '.../')
+            )
             report.unreadable.append((name, hidden))
         else:
             report.written += 1
@@ -147,13 +151,35 @@ def prepare_images(
     return report
 
 
+def prepared_name(name: str | Path, suffix: str) -> str:
+    """Name a picture as it is stored: its suffix becomes ``suffix``.
+
+    Args:
+        name: Relative to the folder of raw pictures.
+        suffix: ``.jpg`` or ``.png``.
+
+    Example:
+        >>> prepared_name('a/1.TIFF', '.jpg'), prepared_name('1.2.840', '.jpg')
+        ('a/1.jpg', '1.2.840.jpg')
+    """
+    path = PurePosixPath(name)
+    # the digits after the last dot of a DICOM identifier are no suffix
+    plain = path.name if path.suffix[1:].isdigit() else path.stem
+    return path.with_name(plain + suffix).as_posix()
+
+
+def check_jobs(jobs: int) -> None:
+    """Refuse a negative number of processes.
+
+    Raises:
+        InputError: If ``jobs`` is negative.
+    """
+    if jobs < 0:
+        raise InputError(f'jobs must be 0 (one a core) or more, got {jobs}')
+
+
 def _output_names(pictures: list[Path], suffix: str, pseudonyms: Pseudonyms | None) -> list[str]:
-    plain = [
-        # the digits after the last dot of a DICOM identifier are no suffix
-        (path.with_name(path.name + suffix) if path.suffix[1:].isdigit()
-         else path.with_suffix(suffix)).as_posix()
-        for path in pictures
-    ]  # fmt: skip
+    plain = [prepared_name(path, suffix) for path in pictures]
     names = [pseudonyms.filename(name) for name in plain] if pseudonyms else plain
     first: dict[str, Path] = {}
     for picture, name in zip(pictures, names, strict=True):
@@ -169,7 +195,11 @@ def _check_settings(target: Path, settings: PrepareSettings) -> None:
     """Refuse to mix pictures of different settings; note the settings of a new folder."""
     record = target / SETTINGS
     if record.is_file():
-        if json.loads(record.read_text(encoding='utf-8')) != asdict(settings):
+        try:
+            earlier = json.loads(record.read_text(encoding='utf-8'))
+        except ValueError:
+            raise InputError(f'{record}: is damaged; name another folder') from None
+        if earlier != asdict(settings):
             raise InputError(
                 f'{target}: holds pictures prepared with other settings ({record}); name another '
                 'folder or remove it'
@@ -177,7 +207,7 @@ def _check_settings(target: Path, settings: PrepareSettings) -> None:
         return
     if target.is_dir() and any(target.iterdir()):
         raise InputError(f'{target}: not empty and not made by this tool; name another folder')
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     _write_whole(record, json.dumps(asdict(settings), indent=2) + '\n')
 
 

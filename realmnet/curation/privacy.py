@@ -13,7 +13,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path, PurePosixPath
 
@@ -77,10 +77,15 @@ class Pseudonyms:
         stem = self._stem(path.stem) or f'image-{self._digest("image", name, 16)}'
         return self._remember(name, PurePosixPath(*folders, stem + path.suffix).as_posix())
 
-    def table(self, table: LabelTable) -> LabelTable:
-        """Return a label table with pseudonyms for ``filename`` and ``ID``."""
+    def table(self, table: LabelTable, rename: Callable[[str], str] = str) -> LabelTable:
+        """Return a label table with pseudonyms for ``filename`` and ``ID``.
+
+        Args:
+            table: The table.
+            rename: Turns a file name into that of the stored picture, whose pseudonym counts.
+        """
         frame: pd.DataFrame = table.frame.copy()
-        frame[FILENAME] = [self.filename(name) for name in frame[FILENAME]]
+        frame[FILENAME] = [self.filename(rename(name)) for name in frame[FILENAME]]
         frame[PATIENT] = [self.patient(name) for name in frame[PATIENT]]
         renamed = LabelTable(frame, table.schema, table.source)
         check_label_table(renamed)

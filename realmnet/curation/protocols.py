@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from realmnet.curation.label_table import (
+    FILENAME,
     PSMM,
     LabelSchema,
     LabelTable,
@@ -150,7 +151,8 @@ def protocol_sets(
         CIP, MRP, and one CGP set a source but the main one.
 
     Raises:
-        InputError: If a source has no row, or there is only one.
+        InputError: If a source has no row or is named twice, a row has no source, or there is
+            only one source.
 
     Example:
         >>> sets = protocol_sets(table, splits)                       # doctest: +SKIP
@@ -166,6 +168,15 @@ def protocol_sets(
             f'{table.source}: no image of source(s) {absent}; the table has {present}. The source '
             "is what stands before the first '-' of ID"
         )
+    if '' in sources:
+        row = int(np.flatnonzero(source == '')[0])
+        raise InputError(
+            f"{table.frame[FILENAME].iloc[row]}: its ID {table.patients[row]!r} has no '-' and so "
+            f'no source ({int((source == "").sum())} such row(s)); write the source before it, or '
+            'name the sources to use'
+        )
+    if len(set(sources)) < len(sources):
+        raise InputError(f'sources {sources}: name each once, the main one first')
     if len(sources) < 2:
         raise InputError(
             f'{table.source}: MRP and CGP need two sources or more, found {present}; the source '

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from realmnet.curation.imbalance import irlbl, label_set_codes, mean_ir, scumble_per_image
+from realmnet.curation.seeds import generator
 from realmnet.errors import InputError
 
 
@@ -48,7 +49,7 @@ class Resampler(ABC):
             method edits labels (REMEDIAL).
 
         Raises:
-            InputError: If ``labels`` has no row or no positive.
+            InputError: If ``labels`` has no row or no positive, or the seed is negative.
         """
         labels = np.asarray(labels)
         if labels.ndim != 2 or not len(labels) or not labels.any():
@@ -56,7 +57,7 @@ class Resampler(ABC):
                 f'labels of shape {labels.shape} cannot be resampled; give a 0/1 matrix (N, C) '
                 'with at least one positive'
             )
-        return self._resample(labels, np.random.default_rng(self.random_state))
+        return self._resample(labels, generator(self.random_state))
 
     @abstractmethod
     def _resample(self, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from realmnet.curation.label_table import LabelSchema
 from realmnet.curation.partition import patient_strata
+from realmnet.curation.seeds import generator
 from realmnet.errors import InputError
 
 #: The paper's Fig. 4a: 10 % to 100 % of the training data.
@@ -49,7 +50,7 @@ def nested_subsets(
         [2, 2]
     """
     names, owner, strata, _ = patient_strata(patients, labels, schema)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     rank = np.empty(len(names))
     for stratum in sorted(set(strata)):
         members = rng.permutation(np.flatnonzero(strata == stratum))
@@ -100,7 +101,7 @@ def k_shot(patients: np.ndarray, labels: np.ndarray, k: int, seed: int = 42) -> 
             f'{k} images of every class were asked for, the least frequent has {counts.min()}; '
             'ask for fewer'
         )
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     patients = np.asarray(patients, str)
     chosen = np.zeros(len(labels), bool)
     used: set[str] = set()

@@ -25,7 +25,8 @@ from realmnet.curation.label_table import (
     get_schema,
     read_label_table,
 )
-from realmnet.curation.pictures import SUFFIXES, read_any_picture
+from realmnet.curation.pictures import SUFFIXES, picture_mode, read_any_picture
+from realmnet.curation.prepare import check_jobs
 from realmnet.curation.protocols import IMAGE_SETS, PUBLISHED_RESAMPLED, split_files
 from realmnet.curation.quality import Quality, measure_quality
 from realmnet.curation.sources import PSMM_SOURCES, sources_of
@@ -82,6 +83,7 @@ class Seen(NamedTuple):
     shape: tuple[int, ...] = ()
     digest: str = ''
     quality: Quality | None = None
+    mode: str = ''
 
 
 def verify_labels(
@@ -125,7 +127,7 @@ def verify_pictures(
     jobs: int = 0,
     progress: Callable[..., Iterable] | None = None,
 ) -> None:
-    """Check every picture: present, readable, of one size, once, and how good it is.
+    """Check every picture: present, readable, 8-bit RGB, of one size, once, and how good it is.
 
     Args:
         result: What :func:`verify_labels` returned; findings and quality are added.
@@ -135,8 +137,9 @@ def verify_pictures(
         progress: ``tqdm`` or the like; called with the results and ``total=``.
 
     Raises:
-        InputError: If there is no such folder.
+        InputError: If there is no such folder, or ``jobs`` is negative.
     """
+    check_jobs(jobs)
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f'{folder}: no such folder; give the pictures with --pictures')
@@ -165,6 +168,7 @@ def verify_pictures(
         result.add('unreadable', True, message, (s.name for s in broken))
     good = [s for s in seen if not s.problem]
     result.quality = {s.name: s.quality for s in good}
+    _check_modes(result, good)
     _check_sizes(result, good, size)
     _check_duplicates(result, good, split_of)
 
@@ -289,7 +293,18 @@ def _look(name: str, folder: Path) -> Seen:
     except InputError as error:
         return Seen(name, str(error))
     digest = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
-    return Seen(name, '', image.shape, digest, measure_quality(image))
+    return Seen(name, '', image.shape, digest, measure_quality(image), picture_mode(folder / name))
+
+
+def _check_modes(result: Verification, seen: list[Seen]) -> None:
+    """Training refuses what is not 8-bit RGB, so this must too."""
+    odd = [s for s in seen if s.mode != 'RGB']
+    if odd:
+        modes = ', '.join(f'{mode}: {n}' for mode, n in Counter(s.mode for s in odd).most_common())
+        message = (
+            f'{len(odd)} picture(s) are not 8-bit RGB ({modes}); prepare_images.py makes them so'
+        )
+        result.add('modes', True, message, (s.name for s in odd))
 
 
 def _check_sizes(result: Verification, seen: list[Seen], size: int) -> None:

@@ -44,8 +44,9 @@ def write_report(
 ) -> list[Path]:
     """Write Tables A1, A2, 5, 6, 7 and Figures 2a, 2b, A1b, A2.
 
-    What cannot be made is left out: the protocols where there are fewer than two sources, Fig.
-    2b where the schema has not two exclusive groups, A1b without pictures, A2 without ages.
+    What cannot be made is left out: the protocols where there are fewer than two sources or IDs
+    name none, Fig. 2b where the schema has not two exclusive groups, A1b without pictures, A2
+    without ages.
 
     Args:
         data_root: Holds ``ImageSets/Main``.
@@ -66,7 +67,8 @@ def write_report(
     table, rows = join_tables(splits)
     whole = 'PSMM' if table.schema.name == 'PSMM' else table.schema.name
     tables = [table_a1(table, whole), table_a2(splits['train'].labels, table.schema)]
-    if len(set(sources_of(table.patients))) > 1:
+    sources = set(sources_of(table.patients))
+    if len(sources) > 1 and '' not in sources:
         sets = protocol_sets(table, rows)
         tables += protocol_tables(table, sets, _released(data_root, table.schema))
     ages = _people(people, table.patients, source)

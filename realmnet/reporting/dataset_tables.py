@@ -78,7 +78,7 @@ def table_a2(labels: np.ndarray, schema: LabelSchema) -> Table:
         'Table A2. Imbalance of the training split',
         ['Measure', *schema.class_names, 'Agreement'],
         rows,
-        [_remedial_note(decoupled)],
+        [_remedial_note(decoupled, known)],
     )
 
 
@@ -219,10 +219,11 @@ def _is_psmm_train(images: int) -> bool:
     return images == _int(load('psmm_tables')['5']['CIP']['train']['images'])
 
 
-def _remedial_note(measures: Imbalance) -> str:
+def _remedial_note(measures: Imbalance, known: bool) -> str:
+    why = ', which is what the printed numbers follow from' if known else ''
     return (
         f'After REMEDIAL the split has {measures.images:,} rows, {measures.empty:,} of them '
-        'without any label; they are kept, which is what the printed numbers follow from.'
+        f'without any label; they are kept{why}.'
     )
 
 

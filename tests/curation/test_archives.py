@@ -186,3 +186,40 @@ def test_damaged_directories_never_crash(tmp_path, content):
             unpack(path, tmp_path / 'out')
         except (InputError, zipfile.BadZipFile):
             pass
+
+
+@pytest.mark.parametrize('suffix', ['.tar', '.tar.gz', '.tar.xz', '.tar.bz2'])
+def test_a_damaged_or_cut_tar_is_not_unpacked_in_part(tmp_path, suffix):
+    noise = np.random.default_rng(0)
+    whole = tmp_path / f'whole{suffix}'
+    with tarfile.open(whole, f'w:{suffix[5:]}') as archive:
+        for name in ('a.jpg', 'b.jpg'):
+            info = tarfile.TarInfo(name)
+            info.size = 200_000
+            archive.addfile(info, io.BytesIO(noise.bytes(info.size)))
+    data = whole.read_bytes()
+    damaged = bytearray(data)
+    where = 512 + 200_192 + 20 if suffix == '.tar' else len(data) // 2  # the second header
+    for position in range(where, where + 8):
+        damaged[position] ^= 255
+    cut = data[: 512 + 200_192] if suffix == '.tar' else data[: len(data) // 2]
+    for number, content in enumerate((bytes(damaged), cut)):
+        path = tmp_path / f'{number}{suffix}'
+        path.write_bytes(content)
+        with pytest.raises(InputError, match='download it again') as error:
+            unpack(path, tmp_path / 'out')
+        assert '\n' not in str(error.value)
+        assert not (tmp_path / 'out').exists()
+    assert unpack(whole, tmp_path / 'out') == 2
+
+
+def test_damaged_lzma_in_a_zip(tmp_path):
+    path = tmp_path / 'a.zip'
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_LZMA) as archive:
+        archive.writestr('a.jpg', np.random.default_rng(0).bytes(50_000))
+    data = bytearray(path.read_bytes())
+    for position in (60, 100, len(data) // 2):
+        data[position] ^= 255
+    path.write_bytes(data)
+    with pytest.raises(InputError, match='download it again'):
+        unpack(path, tmp_path / 'out')

@@ -141,3 +141,11 @@ def test_missing_pictures_are_listed_in_order(write, tmp_path):
 def test_too_many_names_for_the_classes():
     with pytest.raises(LabelTableError, match='1 readable names for 2 classes'):
         LabelSchema('x', ('a', 'b'), class_names=('only one',))
+
+
+def test_rows_that_are_too_long_are_one_sentence(tmp_path):
+    path = tmp_path / 'a.csv'
+    path.write_text(','.join(PSMM.columns) + '\n1,0,1,0,0,0,0,a.jpg,x\n1,0,1,0,0,0,0,b.jpg,y,z,z\n')
+    with pytest.raises(LabelTableError) as error:
+        read_label_table(path)
+    assert '\n' not in str(error.value)

@@ -176,3 +176,17 @@ def test_listing(tmp_path):
     (tmp_path / 'void').mkdir()
     with pytest.raises(InputError, match='no picture'):
         list_pictures(tmp_path / 'void')
+
+
+def test_no_picture_at_all_is_said_plainly(tmp_path):
+    path = tmp_path / 'a.jpg'
+    path.write_text('hello')
+    with pytest.raises(InputError, match='cannot identify'):
+        read_any_picture(path)
+
+
+def test_floating_point_pictures_do_not_turn_black(tmp_path):
+    path = tmp_path / 'a.tif'
+    Image.fromarray(np.full((20, 20), 0.5, np.float32)).save(path)
+    with pytest.raises(InputError, match='floating-point'):
+        read_any_picture(path)

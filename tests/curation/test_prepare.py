@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from curation_samples import draw_picture, rgb, write_dicom
+from curation_samples import draw_picture, psmm_table, rgb, write_dicom
 from PIL import Image
 
 from realmnet.curation.pictures import write_picture
-from realmnet.curation.prepare import PrepareSettings, prepare_images
+from realmnet.curation.prepare import PrepareSettings, prepare_images, prepared_name
 from realmnet.curation.privacy import Pseudonyms
 from realmnet.errors import InputError
 
@@ -129,3 +129,36 @@ def test_pseudonyms_in_names_folders_and_reports(tmp_path):
     assert prepare_images(raw, out, SMALL, jobs=1, pseudonyms=Pseudonyms(key)).skipped == 2
     with pytest.raises(InputError, match='keep it elsewhere'):
         prepare_images(raw, out, SMALL, pseudonyms=Pseudonyms(out / 'x.key'))
+
+
+def test_report_shortens_only_the_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'raw').mkdir()
+    write_dicom(tmp_path / 'raw' / 'a.dcm', rgb(), BurnedInAnnotation='YES')
+    report = prepare_images('raw', 'out', PrepareSettings(size=32), jobs=1)
+    assert report.unreadable[0][1].startswith('.../a.dcm: ')
+    assert 'is drawn' in report.unreadable[0][1]
+
+
+def test_label_tables_name_the_pictures_as_they_are_stored(tmp_path):
+    (tmp_path / 'raw').mkdir()
+    names = ['ShenzhenEye-5_OD_2020-01-02_1.png', 'Jane Doe.bmp']
+    for name in names:
+        Image.fromarray(rgb()).save(tmp_path / 'raw' / name)
+    pseudonyms = Pseudonyms(tmp_path / 'key')
+    prepare_images(tmp_path / 'raw', tmp_path / 'out', PrepareSettings(size=32), 1, pseudonyms)
+    table = psmm_table([(names[0], 'S0A1'), (names[1], 'S0A1')])
+    renamed = pseudonyms.table(table, lambda name: prepared_name(name, '.jpg'))
+    assert set(renamed.filenames) == {path.name for path in (tmp_path / 'out').glob('*.jpg')}
+
+
+def test_bad_folders_and_jobs(raw, tmp_path):
+    with pytest.raises(InputError, match='jobs'):
+        prepare_images(raw, tmp_path / 'out', jobs=-1)
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(InputError, match='cannot be written'):
+        prepare_images(raw, tmp_path / 'file', jobs=1)
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'prepare_images.json').write_text('{')
+    with pytest.raises(InputError, match='damaged'):
+        prepare_images(raw, tmp_path / 'out', jobs=1)

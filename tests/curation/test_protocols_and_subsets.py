@@ -14,8 +14,10 @@ from realmnet.curation.label_table import (
     LabelTable,
     LabelTableError,
     read_label_table,
+    write_label_table,
 )
 from realmnet.curation.outputs import staged
+from realmnet.curation.partition import group_k_fold, split_patients, stratified_partition
 from realmnet.curation.protocols import (
     Counts,
     join_tables,
@@ -223,3 +225,37 @@ def test_staged_files_appear_all_or_none(tmp_path):
     assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob('*') if p.is_file()] == [
         'new/sub/a.txt'
     ]
+
+
+def test_sources_named_twice_or_not_at_all(splits):
+    table, rows = join_tables(splits)
+    main, other, *_ = order_sources(sources_of(table.patients))
+    with pytest.raises(InputError, match='each once'):
+        protocol_sets(table, rows, [main, other, main])
+    table.frame.loc[2, 'ID'] = 'nobody'
+    with pytest.raises(InputError, match="'nobody' has no '-'"):
+        protocol_sets(table, rows)
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(InputError, match='cannot be written'), staged(tmp_path / 'file'):
+        pass
+    with pytest.raises(InputError, match='is a folder'):
+        write_label_table(psmm_table([('SUSTech-1_1.jpg', 'S0A1')]), tmp_path)
+
+
+@pytest.mark.parametrize('seed', [-1, 2**32])
+def test_seeds_out_of_range(seed):
+    patients, labels = np.arange(20), np.eye(2, dtype=int)[np.arange(20) % 2]
+    schema = LabelSchema('s', ('x', 'y'))
+    for draw in (
+        lambda: MLRUS(0.2, seed).fit_resample(labels),
+        lambda: nested_subsets(patients, labels, schema, seed=seed),
+        lambda: k_shot(patients, labels, 1, seed),
+        lambda: split_patients(patients, (0.5, 0.5), seed),
+        lambda: stratified_partition(patients, labels, schema, (0.5, 0.5), seed),
+        lambda: group_k_fold(patients, labels, (0.5, 0.5), seed),
+    ):
+        with pytest.raises(InputError, match='seed'):
+            draw()

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from realmnet.curation.label_table import PSMM, LabelSchema
 from realmnet.curation.partition import (
+    check_no_other_split,
     group_k_fold,
     patient_strata,
+    split_patients,
     stratified_partition,
 )
 from realmnet.errors import InputError
@@ -123,3 +125,28 @@ def test_psmm_rows_tie_between_their_two_labels():
     names = np.array(['a', 'a', 'b'])
     assert patient_strata(names, labels, PSMM, 'labelset')[2].tolist() == ['S0A1', 'S1A1']
     assert patient_strata(names, labels, PSMM)[2].tolist() == ['S0', 'S1']
+
+
+def test_no_split_stays_empty():
+    labels = np.tile([1, 0], (4, 1))
+    schema = LabelSchema('s', ('x', 'y'))
+    with pytest.raises(InputError, match='empty'):
+        stratified_partition(np.arange(4), labels, schema, (0.8, 0.1, 0.1))
+    with pytest.raises(InputError, match='empty'):
+        split_patients(np.arange(4), (0.8, 0.1, 0.1), 0)
+
+
+def test_group_k_fold_with_rare_label_sets_only():
+    with pytest.raises(InputError, match='no label set'):
+        group_k_fold(np.arange(12), np.eye(12, dtype=int), (0.7, 0.15, 0.15))
+
+
+def test_an_earlier_partition_does_not_stay_beside_a_new_one(tmp_path):
+    for name in ('train.csv', 'test.csv', 'labels.csv'):
+        (tmp_path / name).write_text('')
+    check_no_other_split(tmp_path, ['train', 'test'])
+    (tmp_path / 'val.csv').write_text('')
+    with pytest.raises(InputError, match=r'val\.csv'):
+        check_no_other_split(tmp_path, ['train', 'test'])
+    with pytest.raises(InputError, match=r'train\.csv'):
+        check_no_other_split(tmp_path, ['fold_1', 'fold_2'])

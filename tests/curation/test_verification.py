@@ -2,6 +2,7 @@
 
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from curation_samples import draw_picture, psmm_table
@@ -176,3 +177,25 @@ def test_visible_share_is_the_lit_share():
     assert measure_quality(image).visible == pytest.approx(0.36)
     assert measure_quality(image) == Quality(0.0, pytest.approx(120 / 255), 0.0, 0.36)
     assert worst_first([]).tolist() == []
+
+
+def test_what_training_refuses_is_an_error_here_too(root):
+    grey = np.full((64, 64), 90, np.uint8)
+    pictures = {
+        'SUSTech-1_1.jpg': grey, 'SUSTech-1_2.jpg': np.dstack([grey + 1] * 4),
+        'SUSTech-2_1.jpg': np.dstack([grey + 2] * 3).astype(np.uint16) * 257,
+    }  # fmt: skip
+    for name, pixels in pictures.items():
+        _, data = cv2.imencode('.png', pixels)
+        data.tofile(root / 'JPEGImages' / name)
+    result = check(root, 64)
+    assert found(result) == {('modes', True): tuple(sorted(pictures))}
+    assert 'L: 1' in result.findings[0].message
+    assert 'RGBA: 1' in result.findings[0].message
+    assert 'RGB;16: 1' in result.findings[0].message
+    assert not result.may_train
+
+
+def test_a_negative_number_of_processes(root):
+    with pytest.raises(InputError, match='jobs'):
+        verify_pictures(verify_labels(root), root / 'JPEGImages', jobs=-1)

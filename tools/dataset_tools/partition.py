@@ -21,6 +21,7 @@ from realmnet.curation.outputs import staged
 from realmnet.curation.partition import (
     TIES,
     Partition,
+    check_no_other_split,
     check_ratios,
     group_k_fold,
     split_patients,
@@ -65,6 +66,7 @@ def main() -> None:
         if len(ratios) not in (2, 3):
             raise InputError(f'--ratios takes two or three shares, got {ratios}; see --folds')
         names = ['train', 'val', 'test'] if len(ratios) == 3 else ['train', 'test']
+    check_no_other_split(args.out, names)
     schema = schema_from(args)
     tables = {str(path): read_label_table(path, schema) for path in args.labels}
     for path, part in tables.items():

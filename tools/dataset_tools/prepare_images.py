@@ -23,7 +23,7 @@ from realmnet.cli import run
 from realmnet.curation.archives import unpack
 from realmnet.curation.label_table import missing_pictures, read_label_table, write_label_table
 from realmnet.curation.pictures import list_pictures
-from realmnet.curation.prepare import PrepareSettings, prepare_images
+from realmnet.curation.prepare import PrepareSettings, prepare_images, prepared_name
 from realmnet.curation.privacy import Pseudonyms
 from realmnet.curation.protocols import read_splits
 from realmnet.curation.schema_file import add_schema_options, schema_from
@@ -78,7 +78,8 @@ def main() -> None:
         progress=lambda results, total: tqdm(results, total=total, unit='image'),
     )  # fmt: skip
     for path, table in zip(args.labels, tables, strict=True):
-        write_label_table(pseudonyms.table(table), args.labels_out / path.name)
+        table = pseudonyms.table(table, lambda name: prepared_name(name, settings.suffix))
+        write_label_table(table, args.labels_out / path.name)
     if pseudonyms:
         pseudonyms.save()
     print(f'{report.written:,} picture(s) written to {args.dst}, {report.skipped:,} already there')
@@ -90,11 +91,12 @@ def main() -> None:
 
 
 def _unpack(args: argparse.Namespace) -> None:
+    # what is wrong with the label files shows before the long work
+    splits = read_splits(args.data_root, schema_from(args)) if args.data_root else {}
     number = unpack(args.src, args.dst, lambda members: tqdm(members, unit='file'))
     pictures = len(list_pictures(args.dst))
     print(f'{number:,} file(s), {pictures:,} picture(s) in {args.dst}')
-    if args.data_root:
-        splits = read_splits(args.data_root, schema_from(args))
+    if splits:
         labelled = sum(len(table) for table in splits.values())
         missing = [n for table in splits.values() for n in missing_pictures(table, args.dst)]
         print(f'{labelled:,} labelled, {len(missing):,} of them missing, '

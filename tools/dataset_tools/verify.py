@@ -5,14 +5,16 @@
     python tools/dataset_tools/verify.py data/PSMM --labels-only --agreement reader1.csv reader2.csv
 
 Checks label rules, patients in two splits, the resampled list, sources, and every picture: missing,
-extra, unreadable, of another size, or the same pixels twice. --out writes report.json and
-quality.csv: sharpness, exposure and visible share of each picture, the most conspicuous first, for
-looking through by eye. --agreement gives Cohen's kappa between two readers' tables.
+extra, unreadable, not 8-bit RGB, of another size, or the same pixels twice. --out writes
+report.json and quality.csv: sharpness, exposure and visible share of each picture, the most
+conspicuous first, for looking through by eye. --agreement gives Cohen's kappa between two readers'
+tables.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import sys
 from pathlib import Path
@@ -23,7 +25,7 @@ from tqdm import tqdm
 from realmnet.cli import run
 from realmnet.curation.label_table import examples, read_label_table
 from realmnet.curation.outputs import staged
-from realmnet.curation.quality import worst_first
+from realmnet.curation.quality import Quality, worst_first
 from realmnet.curation.schema_file import add_schema_options, schema_from
 from realmnet.curation.verification import (
     Verification,
@@ -91,11 +93,11 @@ def _write(out: Path, result: Verification, kappa: dict[str, float]) -> None:
         if result.quality:
             names = list(result.quality)
             measures = list(result.quality.values())
-            lines = ['filename,sharpness,exposure,burnt,visible']
-            for i in worst_first(measures):
-                values = ','.join(f'{value:.4f}' for value in measures[i])
-                lines.append(f'"{names[i]}",{values}')
-            (place / 'quality.csv').write_text('\n'.join(lines) + '\n')
+            with (place / 'quality.csv').open('w', newline='', encoding='utf-8') as file:
+                writer = csv.writer(file, lineterminator='\n')
+                writer.writerow(['filename', *Quality._fields])
+                for i in worst_first(measures):
+                    writer.writerow([names[i], *(f'{value:.4f}' for value in measures[i])])
 
 
 if __name__ == '__main__':
