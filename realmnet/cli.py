@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import warnings
 from collections.abc import Callable
@@ -15,6 +16,8 @@ warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformable
 def run(main: Callable[[], None]) -> None:
     """Run a tool; print a user's mistake as one line and exit with 1, without a traceback.
 
+    A file that may not be read or written and a full disk count as such.
+
     Args:
         main: The tool.
     """
@@ -25,5 +28,15 @@ def run(main: Callable[[], None]) -> None:
         if text.startswith('Caught InputError in DataLoader worker'):
             # torch puts the worker's traceback around the sentence.
             text = text.rpartition('InputError: ')[2].strip()
-        print(f'error: {text}', file=sys.stderr)
-        sys.exit(1)
+        _stop(text)
+    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        _stop(f'{error.filename}: {error.strerror}')
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _stop(f'{error.filename or "the disk"}: {error.strerror}')
+
+
+def _stop(text: str) -> None:
+    print(f'error: {text}', file=sys.stderr)
+    sys.exit(1)

@@ -99,22 +99,27 @@ def read_any_picture(path: str | Path, least_side: int = 0) -> np.ndarray:
         ) from None
 
 
-def picture_mode(path: str | Path) -> str:
-    """Tell how a picture is stored, from its header.
+def stored_mode(image: Image.Image) -> str:
+    """Tell how an opened picture is stored, from its header.
 
     Args:
-        path: A file that :func:`read_any_picture` reads; not DICOM.
+        image: The picture; its pixels are not read.
 
     Returns:
         Pillow's mode, ``RGB`` for what training accepts; ``RGB;16`` for 16 bits a channel, which
         Pillow opens as 8-bit RGB (only the decoder's arguments tell).
     """
+    raw = [part for tile in image.tile for part in np.atleast_1d(tile[3]).tolist()]
+    deep = any(';16' in str(part) for part in raw) and ';16' not in image.mode
+    return f'{image.mode};16' if deep else image.mode
+
+
+def picture_mode(path: str | Path) -> str:
+    """Return :func:`stored_mode` of a file that :func:`read_any_picture` reads; not DICOM."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         with Image.open(path, formats=FORMATS) as image:
-            raw = [part for tile in image.tile for part in np.atleast_1d(tile[3]).tolist()]
-            deep = any(';16' in str(part) for part in raw) and ';16' not in image.mode
-            return f'{image.mode};16' if deep else image.mode
+            return stored_mode(image)
 
 
 def write_picture(path: str | Path, image: np.ndarray, quality: int = 95) -> None:

@@ -10,6 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 from PIL import Image, ImageOps
 
+from realmnet.curation.pictures import stored_mode
 from realmnet.errors import InputError
 
 _EXPECTED = 'expected an 8-bit RGB picture'
@@ -26,14 +27,15 @@ def check_mode(image: Image.Image, where: str) -> None:
     Raises:
         InputError: For a grey-scale, 16-bit, palette or alpha picture.
     """
-    kinds = {'L': 'grey-scale', 'LA': 'grey-scale with alpha', '1': 'black and white',
-             'P': 'a palette picture', 'RGBA': 'a picture with alpha', 'CMYK': 'CMYK',
-             'I': '16- or 32-bit', 'F': 'floating point'}  # fmt: skip
-    kind = '16-bit grey-scale' if image.mode.startswith('I;16') else kinds.get(image.mode)
-    if image.mode != 'RGB':
-        raise InputError(f'{where}: {_EXPECTED}, it is {kind or image.mode}; {_REMEDY}')
-    if _bits(image) > 8:
-        raise InputError(f'{where}: {_EXPECTED}, it has {_bits(image)} bits a channel; {_REMEDY}')
+    mode = stored_mode(image)
+    kinds = {
+        'L': 'grey-scale', 'LA': 'grey-scale with alpha', '1': 'black and white',
+        'P': 'a palette picture', 'RGBA': 'a picture with alpha', 'I': '16- or 32-bit',
+        'I;16': '16-bit grey-scale', 'I;16B': '16-bit grey-scale', 'F': 'floating point',
+        'RGB;16': '16-bit RGB',
+    }  # fmt: skip
+    if mode != 'RGB':
+        raise InputError(f'{where}: {_EXPECTED}, it is {kinds.get(mode, mode)}; {_REMEDY}')
 
 
 def check_picture(path: str | Path, where: str) -> None:
@@ -121,15 +123,6 @@ class LoadPicture(BaseTransform):
 def picture_place(path: str | Path, line: int | None) -> str:
     """Name a picture by its file and the line of the label file that lists it."""
     return f'{path} (line {line} of its label file)' if line else str(path)
-
-
-def _bits(image: Image.Image) -> int:
-    # Pillow opens 16-bit RGB PNG and TIFF as 8-bit RGB; only the decoder's arguments tell.
-    for tile in image.tile:
-        args = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
-        if any(isinstance(arg, str) and ';16' in arg for arg in args):
-            return 16
-    return 8
 
 
 def _bomb_is_error() -> warnings.catch_warnings:
