@@ -45,7 +45,7 @@ if [ -n "${missing:-}" ]; then
     export PIP_DISABLE_PIP_VERSION_CHECK=1
     .venv/bin/python -m pip install --quiet --upgrade pip 'setuptools<81' wheel
     .venv/bin/python -m pip install --quiet "${args[@]}"
-    .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+    .venv/bin/python -m pip install -qq --no-deps --no-build-isolation --editable .
     if ! .venv/bin/python -c 'import cv2' 2>/dev/null; then
         # The default OpenCV wheel needs a graphics library that bare servers lack.
         version=$(.venv/bin/python -m pip list --format=freeze | sed -n 's/^opencv-python==//p')

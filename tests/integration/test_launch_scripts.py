@@ -70,7 +70,8 @@ def test_other_outputs(trained, tested, tmp_path):
 
     result = run(*test, '--out', tmp_path / 'pred.json', '--bootstrap', 50, '--by', 'patient')
     table = result.stdout[result.stdout.index('labels, sound') :]
-    assert f'mean              {expected["precision"]:.4f} [' in table
+    (coverage,) = [line.split() for line in table.splitlines() if line.startswith('coverage')]
+    assert coverage[1] == f'{expected["coverage"]:.4f}' and coverage[2].startswith('[')
     assert '50 replicates of the full set by patient' in table
     content = json.loads((tmp_path / 'pred.json').read_text())
     assert content['checkpoint'] == str(checkpoint) and content['seed'] == 42
