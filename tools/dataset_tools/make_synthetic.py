@@ -5,21 +5,20 @@ Example:
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from tqdm import tqdm
 
+from realmnet.cli import run
 from realmnet.curation.synthetic import (
     SyntheticArguments,
     check_output,
     draw_patients,
     make_synthetic,
 )
-from realmnet.errors import InputError
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -37,29 +36,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--seed', type=int, default=42, help='seed (%(default)s)')
     parser.add_argument('--workers', type=int, default=1, help='processes (%(default)s)')
-    return parser.parse_args(argv)
+    return parser.parse_args()
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Write the data set; give the exit status."""
-    args = parse_args(argv)
-    try:
-        arguments = SyntheticArguments(args.patients, args.size, args.labels, args.seed)
-        if check_output(args.out, arguments):
-            print(f'{args.out} is already there with these arguments.')
-            return 0
-        patients = draw_patients(args.patients, args.labels, args.seed)
-        total = sum(len(patient.pictures) for patient in patients)
-        with tqdm(total=total, unit='picture', desc='synthetic PSMM') as bar:
-            record = make_synthetic(args.out, arguments, args.workers, bar.update)
-    except InputError as error:
-        print(f'make_synthetic: {error}', file=sys.stderr)
-        return 1
+def main() -> None:
+    args = parse_args()
+    arguments = SyntheticArguments(args.patients, args.size, args.labels, args.seed)
+    if check_output(args.out, arguments):
+        print(f'{args.out} is already there with these arguments.')
+        return
+    patients = draw_patients(args.patients, args.labels, args.seed)
+    total = sum(len(patient.pictures) for patient in patients)
+    with tqdm(total=total, unit='picture', desc='synthetic PSMM') as bar:
+        record = make_synthetic(args.out, arguments, args.workers, bar.update)
     counts = record['counts']
     shares = ', '.join(f'{counts[name]["pictures"]} {name}' for name in ('train', 'val', 'test'))
     print(f'{args.out}: {total} synthetic pictures of {args.patients} patients ({shares}).')
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run(main)

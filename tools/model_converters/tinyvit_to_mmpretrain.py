@@ -2,12 +2,11 @@
 
 import argparse
 import pickle
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from realmnet.cli import run
 from realmnet.errors import InputError
 from realmnet.models.backbones.tinyvit_keys import convert_state_dict
 
@@ -16,13 +15,11 @@ example:
   python tools/model_converters/tinyvit_to_mmpretrain.py \\
       tiny_vit_21m_22kto1k_384_distill.pth work_dirs/tinyvit-21m-384.pth
 
-  Then, in a config:
-  model = dict(backbone=dict(init_cfg=dict(
-      type='Pretrained', checkpoint='work_dirs/tinyvit-21m-384.pth', prefix='backbone.')))
+  Then train with --cfg-options pretrained=work_dirs/tinyvit-21m-384.pth
 """
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -34,7 +31,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--keep-head', action='store_true', help='keep the classifier layer as head.fc.*'
     )
-    return parser.parse_args(argv)
+    return parser.parse_args()
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -61,19 +58,13 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     return content
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Convert one file."""
-    args = parse_args(argv)
-    try:
-        state_dict = convert_state_dict(read_state_dict(args.src), keep_head=args.keep_head)
-    except InputError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+def main() -> None:
+    args = parse_args()
+    state_dict = convert_state_dict(read_state_dict(args.src), keep_head=args.keep_head)
     args.dst.parent.mkdir(parents=True, exist_ok=True)
     torch.save({'state_dict': state_dict}, args.dst)
     print(f'{args.dst}: {len(state_dict)} tensors')
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run(main)
