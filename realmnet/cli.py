@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 from realmnet.errors import InputError
 
+# The recipe asks for four workers; torch says at every epoch that a laptop has fewer cores.
+warnings.filterwarnings('ignore', message='This DataLoader will create')
 # mmcv-lite says so at every import; nothing here needs the operator.
 warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
 
@@ -29,6 +31,9 @@ def run(main: Callable[[], None]) -> None:
             # torch puts the worker's traceback around the sentence.
             text = text.rpartition('InputError: ')[2].strip()
         _stop(text)
+    except KeyboardInterrupt:
+        print('stopped by the user', file=sys.stderr)
+        sys.exit(130)
     except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
         _stop(f'{error.filename}: {error.strerror}')
     except OSError as error:

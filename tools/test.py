@@ -23,7 +23,7 @@ from realmnet.progress import Progress
 
 EXAMPLE = """example:
   tools/dist_test.sh work_dirs/quickstart/<time>/vis_data/config.py \\
-      work_dirs/quickstart/<time>/epoch_8.pth 1 --out work_dirs/quickstart/test.csv
+      work_dirs/quickstart/<time>/epoch_7.pth 1 --out work_dirs/quickstart/test.csv
 
 With --bootstrap 1000 it ends with the row of a paper's table: every metric with its interval.
 

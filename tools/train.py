@@ -68,10 +68,25 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
         cfg.auto_scale_lr.base_batch_size /= steps
 
 
+def check_schedule(cfg: Config) -> None:
+    """Refuse a run that ends before one of its schedulers begins, as a short trial would."""
+    epochs = cfg.train_cfg.get('max_epochs')
+    begin = max(
+        (s.get('begin', 0) for s in cfg.get('param_scheduler') or [] if s.get('by_epoch', True)),
+        default=0,
+    )
+    if epochs is not None and begin >= epochs:
+        raise InputError(
+            f'train_cfg.max_epochs={epochs}, but a scheduler begins at epoch {begin}: train for '
+            f'more epochs, or drop the schedule with --cfg-options param_scheduler=None'
+        )
+
+
 def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options, args.fragments)
     apply_arguments(cfg, args)
+    check_schedule(cfg)
     if not args.skip_data_check and rank_of(args.launcher) == 0:
         used = ['train'] if args.no_validate else ['train', 'val']
         others = [name for name in ('val', 'test') if name not in used]

@@ -324,10 +324,14 @@ def check_disjoint(tables: Mapping[str, LabelTable]) -> None:
                     value = b.frame[column].iloc[shared[0]]
                     number = b.frame[column].iloc[shared].nunique()
                     raise LabelTableError(
-                        f'{what} {value!r} is in both {first} ({a.source}) and {second} '
-                        f'({b.line(shared[0])}), {number} {what}(s) in all; assign every patient '
+                        f'{what} {value!r} is in both {_split(first, a)} and {_split(second, b)}, '
+                        f'line {shared[0] + 2}, {number} {what}(s) in all; assign every patient '
                         'to one split'
                     )
+
+
+def _split(name: str, table: LabelTable) -> str:
+    return name if name == table.source else f'{name} ({table.source})'
 
 
 def missing_pictures(table: LabelTable, folder: str | os.PathLike) -> list[str]:

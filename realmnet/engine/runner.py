@@ -49,8 +49,13 @@ class RealMRunner(Runner):
 
     def load_or_resume(self) -> None:
         """Load the pretrained backbone, or what ``load_from`` and ``resume`` ask for."""
+        if self._resume and not self._load_from and not find_latest_checkpoint(self.work_dir):
+            self.logger.info(
+                f'{self.work_dir} holds no checkpoint to resume from: starting at the beginning.'
+            )
+            self._resume = False
         starts = self._purpose == 'init' and not self._has_loaded and not self._load_from
-        if starts and not (self._resume and find_latest_checkpoint(self.work_dir)):
+        if starts and not self._resume:
             self.load_pretrained(self.cfg.get('pretrained'))
         super().load_or_resume()
 

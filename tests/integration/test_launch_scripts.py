@@ -117,6 +117,7 @@ def test_resume_goes_on_in_a_new_run_folder(trained):
         (['configs/absent.py'], 'no such config file'),
         ([QUICKSTART, '--with', 'emma'], 'ready fragments are best_checkpoint, early_stopping'),
         ([QUICKSTART, '--amp'], 'on a GPU, and none is visible'),
+        ([QUICKSTART, '--cfg-options', 'train_cfg.max_epochs=1'], 'a scheduler begins at epoch 1'),
         ([QUICKSTART, '--cfg-options', 'data_root=absent'], 'no such label file'),
         ([QUICKSTART, '--cfg-options', 'pretrained=absent.pth'], 'absent.pth'),
         ([QUICKSTART, '--cfg-options', 'model.head.num_classes=5'],

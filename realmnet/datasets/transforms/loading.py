@@ -14,7 +14,10 @@ from realmnet.curation.pictures import stored_mode
 from realmnet.errors import InputError
 
 _EXPECTED = 'expected an 8-bit RGB picture'
-_REMEDY = "convert it, for instance with Pillow's convert('RGB'), or take it out of the table"
+_REMEDY = (
+    'convert it with tools/dataset_tools/prepare_images.py, which scales 16 bits to 8, or take it '
+    'out of the table'
+)
 
 
 def check_mode(image: Image.Image, where: str) -> None:
