@@ -14,7 +14,7 @@ from mmengine.registry import RUNNERS
 from realmnet.cli import run
 from realmnet.datasets.preflight import check_data
 from realmnet.engine.config import datasets, load_config
-from realmnet.engine.launch import prepare_launch, rank_of
+from realmnet.engine.launch import finish_launch, prepare_launch, rank_of
 from realmnet.errors import InputError
 from realmnet.evaluation.evaluate import evaluate
 from realmnet.evaluation.predictions import Predictions
@@ -130,12 +130,11 @@ def main() -> None:
     if args.out and args.out.endswith('.pkl'):
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
     metrics = runner.test()
-    if not is_main_process():
-        return
-    if args.out and args.out_item == 'metrics':
+    if is_main_process() and args.out and args.out_item == 'metrics':
         write_metrics(metrics, args.out)
-    if args.bootstrap:
+    if is_main_process() and args.bootstrap:
         print_intervals(runner.test_evaluator.metrics[0].predictions, args.bootstrap, args.by)
+    finish_launch()
 
 
 if __name__ == '__main__':

@@ -10,7 +10,7 @@ from mmengine.registry import RUNNERS
 from realmnet.cli import run
 from realmnet.datasets.preflight import check_data
 from realmnet.engine.config import datasets, load_config
-from realmnet.engine.launch import prepare_launch, rank_of
+from realmnet.engine.launch import finish_launch, prepare_launch, rank_of
 from realmnet.errors import InputError
 
 EXAMPLE = """example:
@@ -93,6 +93,7 @@ def main() -> None:
         check_data(list(datasets(cfg, used)), list(datasets(cfg, others)))
     prepare_launch(cfg, args.launcher)
     RUNNERS.build(cfg).train()
+    finish_launch()
 
 
 if __name__ == '__main__':

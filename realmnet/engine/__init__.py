@@ -3,7 +3,7 @@
 from .checkpoint_io import CheckpointError, read_checkpoint
 from .hooks import EpochSeedHook, RunCheckpointHook, seed_worker
 from .label_order import LabelOrderHook
-from .launch import prepare_launch
+from .launch import finish_launch, prepare_launch
 from .metric import MultiLabelReport
 from .runner import RealMRunner
 from .storage import AtomicBackend
@@ -18,6 +18,7 @@ __all__ = [
     'MultiLabelReport',
     'RealMRunner',
     'RunCheckpointHook',
+    'finish_launch',
     'load_weights',
     'prepare_launch',
     'read_checkpoint',

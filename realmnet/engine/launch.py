@@ -85,6 +85,17 @@ def prepare_launch(cfg: Config, launcher: Launcher = 'none', threads: int | None
     cfg.model_wrapper_cfg = {**wrapper, 'device_ids': None}  # Runner.wrap_model would add a GPU
 
 
+def finish_launch() -> None:
+    """Leave the process group together, once the work is done.
+
+    A process that ends while gloo's threads still run is aborted now and then, and torchrun then
+    reports a failure although everything was written.
+    """
+    if distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
+
+
 def rank_of(launcher: Launcher) -> int:
     """Rank of this process, 0 for the main one, before any process group is open.
 

@@ -22,7 +22,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 import realmnet.engine  # noqa: F401
-from realmnet.engine.launch import prepare_launch
+from realmnet.engine.launch import finish_launch, prepare_launch
 
 _COUNT = itertools.count()
 
@@ -161,6 +161,7 @@ def _main():
     cfg = config(args.work_dir, args.workers, die_at=args.die_at, resume=args.resume)
     prepare_launch(cfg, args.launcher, threads=1)
     train(cfg)
+    finish_launch()
 
 
 if __name__ == '__main__':
