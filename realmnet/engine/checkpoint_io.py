@@ -278,27 +278,16 @@ def _download(url: str, path: Path) -> None:
         arriving.unlink(missing_ok=True)
 
 
-def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """Loader of ``CheckpointLoader`` for paths."""
+def load_from_anywhere(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """Loader of ``CheckpointLoader`` for every kind of address; those not supported are refused."""
     return read_checkpoint(filename, map_location)
 
 
-def load_from_http(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """Loader of ``CheckpointLoader`` for http(s) addresses."""
-    return read_checkpoint(filename, map_location)
-
-
-def load_from_nowhere(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """Loader of ``CheckpointLoader`` for addresses that are refused."""
-    return read_checkpoint(filename, map_location)
-
-
-CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
-CheckpointLoader.register_scheme(
-    prefixes=('http://', 'https://'), loader=load_from_http, force=True
-)
 CheckpointLoader.register_scheme(
     prefixes=(
+        '',
+        'http://',
+        'https://',
         'pavi://',
         r'(\S+\:)?s3://',
         r'(\S+\:)?petrel://',
@@ -308,6 +297,6 @@ CheckpointLoader.register_scheme(
         'openmmlab://',
         'mmcls://',
     ),
-    loader=load_from_nowhere,
+    loader=load_from_anywhere,
     force=True,
 )
