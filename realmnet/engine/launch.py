@@ -126,6 +126,13 @@ def _place(launcher: str) -> tuple[int, int, int, int]:
     return rank, world_size, local_rank, int(os.environ.get(local_size, local_rank + 1))
 
 
+def cores() -> int:
+    """Number of processor cores that this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def set_threads(threads: int | None, processes: int) -> int:
     """Fix the number of threads of this process and of what it starts.
 
@@ -137,8 +144,7 @@ def set_threads(threads: int | None, processes: int) -> int:
         The number in force.
     """
     if threads is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else None
-        default = max(1, (cores or os.cpu_count() or 1) // processes)
+        default = max(1, cores() // processes)
         threads = int(os.environ.get('OMP_NUM_THREADS') or default)
     if threads < 1:
         raise InputError(f'threads must be at least 1, got {threads}.')

@@ -1,0 +1,13 @@
+# Table A5: alpha-balanced BCE, without focusing.
+#   tools/sweep.py configs/ablations/a5_alpha.py --gpus 4
+# On the development split, before the residual attention came: linear head.
+sweep = dict(
+    id='A5',
+    title='alpha of the cross-entropy',
+    base='linear-bce.py',
+    split='val',
+    grid='paper',
+    keys=dict(alpha='model.head.loss.alpha'),
+    cells=[dict(alpha=alpha) for alpha in (0.10, 0.25, 0.50, 0.75, 0.90, 0.99, 0.999)],
+    chosen=['alpha 0.75'],
+)

@@ -1,0 +1,19 @@
+# Fig. 3c: cyclic-source generalizability (CGP), four trainings, each tested on the source left out.
+#   tools/sweep.py configs/protocols/fig-3c_cyclic-source.py --gpus 4
+sweep = dict(
+    id='fig-3',
+    title='cyclic-source generalizability',
+    base='main-source.py',
+    split='test',
+    grid='paper',
+    says='Much as under main-source robustness; Zhongshan is the hardest source.',
+    cells=[
+        dict(
+            name=f'w/o {source}',
+            base=f'cyclic-source_wo-{source}.py',
+            tests={source: f'ImageSets/Main/CGP_wo-{source}/test.csv'},
+        )
+        for source in ('SUSTech', 'LishuiR', 'Zhongshan', 'LishuiZ')
+    ],
+    prepare=[['tools/dataset_tools/make_protocols.py', '{data_root}']],
+)

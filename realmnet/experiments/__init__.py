@@ -1,0 +1,1 @@
+"""Sweeps of experiments: a data file expands to ordinary configs, runs leave records."""

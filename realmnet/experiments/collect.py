@@ -1,0 +1,90 @@
+"""From the folders that a sweep left to what tables and figures are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from realmnet.errors import InputError
+from realmnet.evaluation.predictions import Predictions, read_predictions
+from realmnet.experiments.record import Record, last_checkpoint, read_record
+from realmnet.experiments.sweep import Cell, Sweep
+from realmnet.reporting.outcome import Outcome
+from realmnet.reporting.published import ABLATIONS, ablation_cell
+
+
+def collect(sweep: Sweep, roots: Sequence[Path]) -> list[Outcome]:
+    """Gather what the cells of a sweep gave.
+
+    Args:
+        sweep: The sweep.
+        roots: Folders to look in: results of the sweep, or a folder of such folders; the first
+            that holds something of the sweep counts.
+
+    Returns:
+        An outcome a cell, in the order of the sweep, those that never ran included.
+
+    Raises:
+        InputError: If real, synthetic and quick results are mixed, or a file of a finished run
+            is missing.
+
+    Example:
+        >>> outcomes = collect(read_sweep('configs/ablations/a7_two_way.py'),
+        ...                    [Path('work_dirs/sweeps')])              # doctest: +SKIP
+    """
+    root = find_results(sweep, roots)
+    found = [
+        [(folder, read_record(folder)) for folder in sorted((root / cell.folder).glob('seed-*/'))]
+        if root
+        else []
+        for cell in sweep.cells
+    ]
+    kinds = {_kind(record) for runs in found for _, record in runs if record is not None}
+    if len(kinds) > 1:
+        raise InputError(
+            f'{root} mixes results of {" and ".join(k or "real data" for k in sorted(kinds))}; '
+            'keep them in folders of their own'
+        )
+    return [_outcome(sweep, cell, runs) for cell, runs in zip(sweep.cells, found, strict=True)]
+
+
+def find_results(sweep: Sweep, roots: Sequence[Path]) -> Path | None:
+    """Return the folder of a sweep's results among ``roots`` and their subfolders of its name."""
+    for root in roots:
+        for folder in (root / sweep.name, root):
+            if any((folder / cell.folder).is_dir() for cell in sweep.cells):
+                return folder
+    return None
+
+
+def _outcome(sweep: Sweep, cell: Cell, runs: Sequence[tuple[Path, Record | None]]) -> Outcome:
+    done = [(folder, record) for folder, record in runs if record and record.state == 'done']
+    others = [(folder, record) for folder, record in runs if record and record.state != 'done']
+    state = 'done' if done else 'not run'
+    if not done and others:
+        folder, record = others[0]
+        cut = record.state == 'started' or last_checkpoint(folder)[0] is not None
+        state = 'failed' if record.state == 'failed' else 'cut' if cut else 'not run'
+    published = {}
+    if sweep.id in ABLATIONS:
+        published = ablation_cell(sweep.id, **cell.settings)
+    return Outcome(
+        name=cell.name,
+        settings=dict(cell.settings),
+        published=published,
+        runs=[_predictions(folder, record) for folder, record in done],
+        state=state,
+        chosen=cell.chosen,
+        data=_kind((done or others or [(None, None)])[0][1]),
+        command=f'tools/sweep.py {sweep.path} --only {cell.folder}',
+    )
+
+
+def _predictions(folder: Path, record: Record) -> dict[str, Predictions]:
+    return {target: read_predictions(folder / name) for target, name in record.tests.items()}
+
+
+def _kind(record: Record | None) -> str:
+    if record is None:
+        return ''
+    return 'quick' if record.quick else 'synthetic' if record.synthetic else ''

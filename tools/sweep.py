@@ -1,0 +1,119 @@
+"""Run every experiment of a table or figure: train and test each cell of a sweep."""
+
+import argparse
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from realmnet.experiments.quick import ensure_quick_data
+
+from realmnet.cli import run
+from realmnet.engine.launch import cores
+from realmnet.experiments.plan import (
+    check_lists,
+    data_root,
+    missing_list,
+    plan_runs,
+    prepare_commands,
+)
+from realmnet.experiments.runs import ROOT, Machine, Sweeper, train_command
+from realmnet.experiments.sweep import read_sweep
+
+EXAMPLE = """example:
+  tools/sweep.py configs/ablations/a7_two_way.py --gpus 4
+  tools/sweep.py configs/ablations/a7_two_way.py --dry-run
+  tools/sweep.py configs/ablations/a7_two_way.py --quick
+
+Results go to work_dirs/sweeps/<sweep>/<cell>/seed-<n> (with --quick: work_dirs/quick/<sweep>/...).
+The same command again skips what is done, resumes what was cut and tries again what failed.
+tools/report.py shows the table.
+"""
+
+
+class KeepWords(DictAction):
+    """mmengine's key=value, and the words as they were typed, to hand them on."""
+
+    words: tuple[str, ...] = ()
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        """Parse and keep."""
+        KeepWords.words = tuple(values)
+        super().__call__(parser, namespace, values, option_string)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('sweep', type=Path, help='sweep file')
+    parser.add_argument('--gpus', type=int, default=torch.cuda.device_count(), metavar='N',
+                        help='GPUs of this machine to use (all); 0: the CPU')  # fmt: skip
+    parser.add_argument('--gpus-per-run', type=int, metavar='N', help='by default the four of the '
+                        'published runs, or all where there are fewer')  # fmt: skip
+    parser.add_argument('--jobs', type=int, metavar='N', help='runs at once; by default as many as '
+                        'the GPUs allow, on the CPU one, with --quick one a core')  # fmt: skip
+    parser.add_argument(
+        '--slurm', metavar='PARTITION', help='run through SLURM, --jobs at once (8)'
+    )
+    parser.add_argument('--only', nargs='+', metavar='CELL', help='run these cells')
+    parser.add_argument('--seeds', nargs='+', type=int, metavar='SEED',
+                        help='instead of those of the sweep')  # fmt: skip
+    parser.add_argument('--quick', action='store_true', help='small synthetic pictures and two '
+                        'epochs: shows that all works, and nothing about patients')  # fmt: skip
+    parser.add_argument('--dry-run', action='store_true', help='write the configs of the cells, '
+                        'print a command a run, and start none')  # fmt: skip
+    parser.add_argument('--work-dir', type=Path, help='folder of the results')
+    parser.add_argument('--cfg-options', nargs='+', action=KeepWords, default={}, help='settings '
+                        'that override the configs of all cells, key=value')  # fmt: skip
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    sweep = read_sweep(args.sweep)
+    if args.seeds:
+        sweep = replace(sweep, seeds=tuple(args.seeds))
+    if args.only:
+        sweep = sweep.only(args.only)
+    root = args.work_dir or Path('work_dirs', 'quick' if args.quick else 'sweeps', sweep.name)
+    if args.quick and not args.dry_run:
+        ensure_quick_data()
+    runs = plan_runs(sweep, root, args.cfg_options, args.quick)
+    if args.slurm:
+        machine = Machine(args.gpus_per_run or 4, args.jobs or 8, partition=args.slurm)
+    else:
+        jobs = args.jobs or (cores() if args.quick and not args.gpus else None)
+        machine = Machine.local(args.gpus, args.gpus_per_run, jobs)
+    arguments = ['--cfg-options', *KeepWords.words] if KeepWords.words else []
+    if args.dry_run:
+        for item in runs:
+            print(shlex.join(train_command(item, machine, arguments)))
+        return
+    if args.quick and missing_list(runs):
+        make_lists(sweep, runs)
+    check_lists(sweep, runs)
+    failed = Sweeper(machine, arguments).run(runs)
+    done = sum(item.record.state == 'done' for item in runs)
+    print(f'{done} of {len(runs)} runs done in {root}')
+    print(f'the table: python tools/report.py {sweep.id} --work-dirs {root}')
+    if failed:
+        print(f'{len(failed)} failed; the same command tries them again:', file=sys.stderr)
+        for item in failed:
+            print(f'  {item.name}: {item.record.problem}', file=sys.stderr)
+        sys.exit(1)
+
+
+def make_lists(sweep, runs) -> None:
+    """Make the label files that the sweep needs on the synthetic set, where they are missing."""
+    root = data_root(Config(runs[0].record.config))
+    for command in prepare_commands(sweep, root):
+        words = [sys.executable, str(ROOT / command[0]), *command[1:]]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+
+
+if __name__ == '__main__':
+    run(main)
