@@ -14,8 +14,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
-from realmnet.engine.config import datasets, load_config
+from realmnet.engine.config import apply_options, datasets, load_config
 from realmnet.errors import InputError
+from realmnet.experiments.quick import make_quick
 from realmnet.experiments.record import (
     Record,
     first_difference,
@@ -37,6 +38,7 @@ class Run:
         seed: Of the run.
         config: The cell's config file.
         folder: Where results go.
+        tests: Name of each test list to the label file.
         epochs: Of the training.
         record: What is known of it.
     """
@@ -45,6 +47,7 @@ class Run:
     seed: int
     config: Path
     folder: Path
+    tests: Mapping[str, str]
     epochs: int
     record: Record
 
@@ -80,8 +83,6 @@ def plan_runs(
         InputError: With the cell and the remedy, if a config cannot be made or built, a label
             file is missing, or a folder holds results of another config.
     """
-    from realmnet.experiments.quick import make_quick
-
     runs = []
     for cell in sweep.cells:
         cell_config(cell)  # checks keys and types
@@ -89,11 +90,13 @@ def plan_runs(
             folder = root / cell.folder / f'seed-{seed}'
             path = folder.with_suffix('.py')
             write_cell(sweep, cell, seed, path)
-            cfg = load_config(str(path), options)
+            cfg = load_config(str(path))
             if quick:
                 cfg = make_quick(cfg)
+            apply_options(cfg, options or {})
             record = _record(sweep, cell, seed, cfg, folder)
-            runs.append(Run(cell, seed, path, folder, cfg.train_cfg.max_epochs, record))
+            tests = cell.tests or {sweep.split: _own_list(sweep, cell, cfg)}
+            runs.append(Run(cell, seed, path, folder, tests, cfg.train_cfg.max_epochs, record))
         _check_model(cell, cfg)
     return runs
 
@@ -103,7 +106,7 @@ def missing_list(runs: Sequence[Run]) -> tuple[Run, str] | None:
     for run in runs:
         cfg = Config(run.record.config)
         files = [dataset.ann_file for dataset in datasets(cfg, ('train', 'val'))]
-        for name in [*files, *run.cell.tests.values()]:
+        for name in [*files, *run.tests.values()]:
             if not Path(data_root(cfg), name).is_file():
                 return run, name
     return None
@@ -134,6 +137,15 @@ def data_root(cfg: Config) -> str:
 def prepare_commands(sweep: Sweep, root: str) -> list[list[str]]:
     """Return the commands of ``prepare`` with the data root filled in."""
     return [[part.replace('{data_root}', root) for part in command] for command in sweep.prepare]
+
+
+def _own_list(sweep: Sweep, cell: Cell, cfg: Config) -> str:
+    for dataset in datasets(cfg, [sweep.split]):
+        return dataset.ann_file
+    raise InputError(
+        f'cell {cell.name!r}: {cell.base} has no {sweep.split} split, on which {sweep.path} '
+        "compares; name another `split`, or the cell's `tests`"
+    )
 
 
 def _command_for(sweep: Sweep, name: str, root: str) -> str:

@@ -102,7 +102,7 @@ def test_command(run: Run, target: str, checkpoint: Path, machine: Machine) -> l
     config = _shown(checkpoint.parent / 'vis_data' / 'config.py')
     arguments = ['--work-dir', _shown(run.folder / 'tests'), '--out',
                  _shown(run.folder / f'{target}.csv'), '--cfg-options',
-                 f'test_dataloader.dataset.ann_file={run.cell.tests[target]}']  # fmt: skip
+                 f'test_dataloader.dataset.ann_file={run.tests[target]}']  # fmt: skip
     if machine.partition:
         return ['tools/slurm_test.sh', machine.partition, run.cell.folder, config,
                 _shown(checkpoint), *arguments]  # fmt: skip
@@ -147,8 +147,8 @@ class Sweeper:
             try:
                 _show(runs, futures)
             except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
                 self._stop()
-                pool.shutdown(wait=True, cancel_futures=True)
                 raise
         return [run for run in runs if run.record.state == 'failed']
 
@@ -165,7 +165,7 @@ class Sweeper:
             checkpoint, epoch = last_checkpoint(run.folder)
             if not problem and epoch < run.epochs:
                 problem = f'the training ended without a checkpoint of epoch {run.epochs}'
-        for target in run.cell.tests:
+        for target in run.tests:
             if not problem:
                 command = test_command(run, target, checkpoint, self.machine)
                 problem = self._call(command, run.folder / f'{target}.log', slot)
@@ -175,7 +175,7 @@ class Sweeper:
         record.state, record.problem = ('failed', problem) if problem else ('done', '')
         if not problem:
             record.checkpoint = checkpoint.relative_to(run.folder).as_posix()
-            record.tests = {target: f'{target}.csv' for target in run.cell.tests}
+            record.tests = {target: f'{target}.csv' for target in run.tests}
         record.write(run.folder)
 
     def _call(self, command: Sequence[str], log: Path, slot: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from realmnet.engine.config import load_config
 from realmnet.errors import InputError
 from realmnet.experiments.options import nested, set_options
 
-_SPLITS = {split: {split: f'ImageSets/Main/{split}.csv'} for split in ('val', 'test')}
+_SPLITS = ('val', 'test')
 _SWEEP_KEYS = {
     'id': str, 'title': str, 'base': str, 'split': str, 'grid': str, 'keys': dict, 'common': dict,
     'cells': list, 'chosen': list, 'says': str, 'seeds': list, 'prepare': list,
@@ -33,7 +33,8 @@ class Cell:
         base: The config that it changes.
         settings: Short name to value, what distinguishes it in a table.
         options: Dotted keys and values that it changes.
-        tests: Name of each test list to the label file, relative to the data root.
+        tests: Name of each test list to the label file, relative to the data root; empty for
+            the split of the sweep.
         chosen: Whether the paper settled on it.
     """
 
@@ -141,7 +142,7 @@ def read_sweep(path: str | os.PathLike) -> Sweep:
     for key in ('id', 'title', 'base', 'split', 'grid', 'cells'):
         if key not in data:
             raise InputError(f'{path}: `{key}` is missing in the sweep')
-    for key, allowed in (('split', tuple(_SPLITS)), ('grid', ('paper', 'ours'))):
+    for key, allowed in (('split', _SPLITS), ('grid', ('paper', 'ours'))):
         if data[key] not in allowed:
             raise InputError(f'{path}: {key} is one of {allowed}, got {data[key]!r}')
     cells = tuple(_cell(path, data, cell) for cell in data['cells'])
@@ -206,9 +207,8 @@ def _cell(path: Path, data: Mapping, cell: object) -> Cell:
     base = Path(os.path.relpath(base))
     if not base.is_file():
         raise InputError(f'{place}: its base {base} does not exist; bases are relative to {path}')
-    tests = own.get('tests') or _SPLITS[data['split']]
     chosen = name in data.get('chosen', [])
-    return Cell(name, _folder(name), base, settings, options, tests, chosen)
+    return Cell(name, _folder(name), base, settings, options, own.get('tests', {}), chosen)
 
 
 def _text(value: Any) -> str:
