@@ -24,13 +24,13 @@ from realmnet.experiments.runs import ROOT, Machine, Sweeper, train_command
 from realmnet.experiments.sweep import read_sweep
 
 EXAMPLE = """example:
-  tools/sweep.py configs/ablations/a7_two_way.py --gpus 4
-  tools/sweep.py configs/ablations/a7_two_way.py --dry-run
-  tools/sweep.py configs/ablations/a7_two_way.py --quick
+  python tools/sweep.py configs/ablations/a7_two_way.py --gpus 4
+  python tools/sweep.py configs/ablations/a7_two_way.py --dry-run
+  python tools/sweep.py configs/ablations/a7_two_way.py --quick
 
 Results go to work_dirs/sweeps/<sweep>/<cell>/seed-<n> (with --quick: work_dirs/quick/<sweep>/...).
 The same command again skips what is done, resumes what was cut and tries again what failed.
-tools/report.py shows the table.
+python tools/report.py shows the table.
 """
 
 

@@ -1,5 +1,5 @@
 # Table A5: alpha-balanced BCE, without focusing.
-#   tools/sweep.py configs/ablations/a5_alpha.py --gpus 4
+#   python tools/sweep.py configs/ablations/a5_alpha.py --gpus 4
 # On the development split, before the residual attention came: linear head.
 sweep = dict(
     id='A5',

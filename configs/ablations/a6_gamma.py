@@ -1,5 +1,5 @@
 # Table A6: focal loss, each focusing with the alpha that the paper found best for it.
-#   tools/sweep.py configs/ablations/a6_gamma.py --gpus 4
+#   python tools/sweep.py configs/ablations/a6_gamma.py --gpus 4
 # On the development split, before the residual attention came: linear head.
 sweep = dict(
     id='A6',

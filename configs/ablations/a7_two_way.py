@@ -1,5 +1,5 @@
 # Table A7: temperatures of the two-way loss.
-#   tools/sweep.py configs/ablations/a7_two_way.py --gpus 4
+#   python tools/sweep.py configs/ablations/a7_two_way.py --gpus 4
 # On the development split, before the residual attention came: linear head. The loss has the
 # class-wise term of the authors' code; the paper prints the sample-wise term alone.
 sweep = dict(

@@ -1,5 +1,5 @@
 # Fig. 4a: growing shares of the training patients, at three sizes of the input.
-#   tools/sweep.py configs/ablations/fig-4a_label_efficiency.py --gpus 4
+#   python tools/sweep.py configs/ablations/fig-4a_label_efficiency.py --gpus 4
 # On the test split, with the final model. The figure prints no values. That the shares go from 10
 # to 100 % in tens, are drawn by patient, and are taken of the resampled list, is ours.
 train = 'ImageSets/Main/MYOPIA_MLRUS-20/MYOPIA_MLRUS-20.csv'

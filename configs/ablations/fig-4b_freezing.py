@@ -1,5 +1,5 @@
 # Fig. 4b: the first stages of the backbone keep their pretrained weights.
-#   tools/sweep.py configs/ablations/fig-4b_freezing.py --gpus 4
+#   python tools/sweep.py configs/ablations/fig-4b_freezing.py --gpus 4
 # On the test split, with the final model; the stem always learns, as in the authors' code (216,000
 # to 20,609,280 frozen parameters). The figure prints no values.
 sweep = dict(

@@ -1,5 +1,5 @@
 # Fig. 4c: simulated augmentation (SA) and batch-wise augmentation (BA, Mixup and CutMix).
-#   tools/sweep.py configs/ablations/fig-4c_augmentation.py --gpus 4
+#   python tools/sweep.py configs/ablations/fig-4c_augmentation.py --gpus 4
 # On the test split, before the residual attention came. The figure prints no values.
 sweep = dict(
     id='fig-4',

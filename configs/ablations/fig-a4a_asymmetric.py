@@ -1,5 +1,5 @@
 # Fig. A4a: asymmetric focusing and the probability margin.
-#   tools/sweep.py configs/ablations/fig-a4a_asymmetric.py --gpus 4
+#   python tools/sweep.py configs/ablations/fig-a4a_asymmetric.py --gpus 4
 # On the development split, before the residual attention came: linear head. The figure has lines
 # for gamma_neg 2 and 4 and prints no values; its grid is not stated, so this one is ours.
 sweep = dict(

@@ -1,5 +1,5 @@
 # Fig. A4b: weight of the class-specific features, and number of attention heads.
-#   tools/sweep.py configs/ablations/fig-a4b_residual_attention.py --gpus 4
+#   python tools/sweep.py configs/ablations/fig-a4b_residual_attention.py --gpus 4
 # On the development split, with the final loss. The paper prints the grid of lambda, searched with
 # 8 heads first, and no values. The heads are those that the residual attention is defined for.
 sweep = dict(

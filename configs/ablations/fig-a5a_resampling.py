@@ -1,5 +1,5 @@
 # Fig. A5a: six resamplers of the training list and their ratios.
-#   tools/sweep.py configs/ablations/fig-a5a_resampling.py --gpus 4
+#   python tools/sweep.py configs/ablations/fig-a5a_resampling.py --gpus 4
 # On the development split; the first step of the paper's chain, here with what came to be its base:
 # 384 px and drop path .5. The figure prints no values, and its ratios are not stated: ours.
 train = 'ImageSets/Main/MYOPIA/MYOPIA.csv'

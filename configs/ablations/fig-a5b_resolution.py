@@ -1,5 +1,5 @@
 # Fig. A5b: size of the input.
-#   tools/sweep.py configs/ablations/fig-a5b_resolution.py --gpus 4
+#   python tools/sweep.py configs/ablations/fig-a5b_resolution.py --gpus 4
 # On the development split, before the residual attention came. The figure prints no values.
 sweep = dict(
     id='fig-A5',

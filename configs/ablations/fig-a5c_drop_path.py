@@ -1,5 +1,5 @@
 # Fig. A5c: drop path rate.
-#   tools/sweep.py configs/ablations/fig-a5c_drop_path.py --gpus 4
+#   python tools/sweep.py configs/ablations/fig-a5c_drop_path.py --gpus 4
 # On the development split, before the residual attention came. The figure prints no values.
 sweep = dict(
     id='fig-A5',

@@ -1,5 +1,5 @@
 # Fig. A6c: with and without the weights pretrained on natural pictures.
-#   tools/sweep.py configs/ablations/fig-a6c_pretraining.py --gpus 4
+#   python tools/sweep.py configs/ablations/fig-a6c_pretraining.py --gpus 4
 # With the final model. The figure prints no values and names no split: test is our reading.
 sweep = dict(
     id='fig-A6',

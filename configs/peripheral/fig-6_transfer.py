@@ -1,5 +1,5 @@
 # Fig. 6: transfer from PSMM to peripheral lesions.
-#   tools/sweep.py configs/peripheral/fig-6_transfer.py --gpus 4
+#   python tools/sweep.py configs/peripheral/fig-6_transfer.py --gpus 4
 # The comparison with a backbone that has not seen PSMM is ours.
 sweep = dict(
     id='fig-6',

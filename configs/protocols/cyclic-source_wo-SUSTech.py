@@ -1,5 +1,5 @@
 # Cyclic-source generalizability (CGP): trained on all sources but SUSTech, tested on SUSTech.
-#   tools/sweep.py configs/protocols/fig-3c_cyclic-source.py --gpus 4
+#   python tools/sweep.py configs/protocols/fig-3c_cyclic-source.py --gpus 4
 # The paper prints no F1, mAP or AUROC of it.
 _base_ = './main-source.py'
 

@@ -1,5 +1,5 @@
 # Cyclic-source generalizability (CGP): trained on all sources but Zhongshan, tested on Zhongshan.
-#   tools/sweep.py configs/protocols/fig-3c_cyclic-source.py --gpus 4
+#   python tools/sweep.py configs/protocols/fig-3c_cyclic-source.py --gpus 4
 # Published on Zhongshan: Hamming loss .0985, ranking loss .0530; the rest is not printed.
 _base_ = './main-source.py'
 

@@ -1,5 +1,5 @@
 # Fig. 3a and Tables 1-3: centralized inference (CIP), RealMNet and its counterparts.
-#   tools/sweep.py configs/protocols/fig-3a_centralized.py --gpus 4
+#   python tools/sweep.py configs/protocols/fig-3a_centralized.py --gpus 4
 sweep = dict(
     id='fig-3',
     title='centralized inference',

@@ -1,5 +1,5 @@
 # Fig. 3b: main-source robustness (MRP), one training, four test sources.
-#   tools/sweep.py configs/protocols/fig-3b_main-source.py --gpus 4
+#   python tools/sweep.py configs/protocols/fig-3b_main-source.py --gpus 4
 # The report averages over the sources, each weighing the same, as the paper does.
 sweep = dict(
     id='fig-3',

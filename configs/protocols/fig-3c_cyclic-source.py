@@ -1,5 +1,5 @@
 # Fig. 3c: cyclic-source generalizability (CGP), four trainings, each tested on the source left out.
-#   tools/sweep.py configs/protocols/fig-3c_cyclic-source.py --gpus 4
+#   python tools/sweep.py configs/protocols/fig-3c_cyclic-source.py --gpus 4
 sweep = dict(
     id='fig-3',
     title='cyclic-source generalizability',

@@ -1,5 +1,5 @@
 # Main-source robustness (MRP): trained on all pictures of ShenzhenEye, tested on the other sources.
-#   tools/sweep.py configs/protocols/fig-3b_main-source.py --gpus 4
+#   python tools/sweep.py configs/protocols/fig-3b_main-source.py --gpus 4
 # Published on SUSTech: F1 .7956, mAP .8927, AUROC .9869.
 _base_ = '../myopia_models/tinyvit-21m-distill-384_MYOPIA.py'
 

@@ -76,7 +76,7 @@ def _outcome(sweep: Sweep, cell: Cell, runs: Sequence[tuple[Path, Record | None]
         state=state,
         chosen=cell.chosen,
         data=_kind((done or others or [(None, None)])[0][1]),
-        command=f'tools/sweep.py {sweep.path} --only {cell.folder}',
+        command=f'python tools/sweep.py {sweep.path} --only {cell.folder}',
     )
 
 

@@ -213,10 +213,13 @@ class Sweeper:
 
 
 def _show(runs: Sequence[Run], futures: Mapping[Future, Run]) -> None:
-    """Draw a bar of epochs with the time left until all futures are done."""
-    total = sum(run.epochs for run in runs)
-    # What earlier sessions did is no measure of the speed of this one.
-    bar = tqdm(desc='epochs', total=total, initial=_epochs(runs), unit='epoch', mininterval=1)
+    """Draw a bar with the time left until all futures are done; a test counts as an epoch."""
+    total = sum(run.epochs + len(run.tests) for run in runs)
+    # `initial`: what earlier sessions did is no measure of the speed of this one.
+    bar = tqdm(
+        desc='epochs and tests', total=total, initial=_steps(runs), unit='step', smoothing=0,
+        miniters=0, mininterval=1 if sys.stderr.isatty() else 30,
+    )  # fmt: skip
     pending = set(futures)
     with bar:
         while pending:
@@ -231,12 +234,11 @@ def _show(runs: Sequence[Run], futures: Mapping[Future, Run]) -> None:
             states = [run.record.state for run in runs]
             bar.set_postfix_str(f'{states.count("done")} of {len(runs)} runs done, '
                                 f'{states.count("failed")} failed', refresh=False)  # fmt: skip
-            bar.update(_epochs(runs) - bar.n)
-            bar.refresh()
+            bar.update(_steps(runs) - bar.n)
 
 
-def _epochs(runs: Sequence[Run]) -> int:
-    return sum(run.epoch for run in runs)
+def _steps(runs: Sequence[Run]) -> int:
+    return sum(run.epoch + len(run.record.tests) for run in runs)
 
 
 def _reason(log: Path) -> str:
