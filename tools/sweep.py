@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
-from realmnet.experiments.quick import ensure_quick_data
 
 from realmnet.cli import run
 from realmnet.engine.launch import cores
@@ -20,6 +19,7 @@ from realmnet.experiments.plan import (
     plan_runs,
     prepare_commands,
 )
+from realmnet.experiments.quick import ensure_quick_data
 from realmnet.experiments.runs import ROOT, Machine, Sweeper, train_command
 from realmnet.experiments.sweep import read_sweep
 

@@ -12,6 +12,7 @@ from mmengine.evaluator import DumpResults
 from mmengine.registry import RUNNERS
 
 from realmnet.cli import run
+from realmnet.curation.outputs import write_whole
 from realmnet.datasets.preflight import check_data
 from realmnet.engine.config import datasets, load_config
 from realmnet.engine.launch import finish_launch, prepare_launch, rank_of
@@ -101,10 +102,7 @@ def write_metrics(metrics: dict[str, float], path: str) -> None:
         name: None if isinstance(value, float) and math.isnan(value) else value
         for name, value in metrics.items()
     }
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(f'{path}.tmp')
-    temporary.write_text(json.dumps(values, indent=1) + '\n')
-    temporary.replace(path)
+    write_whole(path, json.dumps(values, indent=1) + '\n')
 
 
 def print_intervals(predictions: Predictions, replicates: int, by: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 import pandas as pd
 
-from realmnet.curation.outputs import make_folder, not_writable
+from realmnet.curation.outputs import write_whole
 from realmnet.errors import InputError
 
 FILENAME = 'filename'
@@ -292,17 +292,8 @@ def write_label_table(table: LabelTable, path: str | os.PathLike) -> None:
         InputError: If ``path`` is a folder or cannot be written.
     """
     check_label_table(table)
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f'{path}: is a folder; name the file to write')
-    make_folder(path.parent)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        table.frame[table.schema.columns].to_csv(temporary, index=False, lineterminator='\n')
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise not_writable(path, error) from None
+    frame = table.frame[table.schema.columns]
+    write_whole(path, frame.to_csv(index=False, lineterminator='\n'))
 
 
 def check_disjoint(tables: Mapping[str, LabelTable]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -42,6 +43,29 @@ def staged(folder: str | Path) -> Iterator[Path]:
             path.replace(target)
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def write_whole(path: str | os.PathLike, content: str | bytes) -> None:
+    """Write a file so that it appears whole or not at all; its folder is made.
+
+    Args:
+        path: Target; an existing file is replaced.
+        content: Text, which is written as UTF-8, or bytes.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f'{path}: is a folder; name the file to write')
+    make_folder(path.parent)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise not_writable(path, error) from None
 
 
 def make_folder(folder: Path) -> None:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from realmnet.curation.outputs import write_whole
 from realmnet.errors import InputError
 
 #: Decoders that Pillow may use; others (EPS runs a program, for one) stay shut.
@@ -131,12 +132,9 @@ def write_picture(path: str | Path, image: np.ndarray, quality: int = 95) -> Non
         quality: JPEG quality, 1-100.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix == '.jpg' else []
     _, data = cv2.imencode(path.suffix, image[..., ::-1], options)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    write_whole(path, data.tobytes())
 
 
 def is_dicom(path: Path) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from realmnet.curation.label_table import PSMM
+from realmnet.curation.outputs import write_whole
 from realmnet.errors import InputError
 from realmnet.evaluation.dumped import read_dump
 from realmnet.evaluation.metrics import score_problem
@@ -104,10 +105,7 @@ def write_predictions(predictions: Predictions, path: str | os.PathLike) -> None
         text = json.dumps(content, indent=1) + '\n'
     else:
         raise InputError(f'{path}: predictions are written as .csv or .json')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.write_text(text)
-    temporary.replace(path)
+    write_whole(path, text)
 
 
 def read_predictions(path: str | os.PathLike, classes: Sequence[str] | None = None) -> Predictions:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from realmnet.curation.outputs import write_whole
 from realmnet.errors import InputError
 from realmnet.evaluation.diagnosis import UNITS, has_diagnosis, pathologic_myopia
 from realmnet.evaluation.predictions import Predictions
@@ -134,14 +135,7 @@ def thresholds_path(checkpoint: str | os.PathLike) -> Path:
 
 def write_thresholds(thresholds: Thresholds, path: str | os.PathLike) -> None:
     """Write thresholds as JSON; the file appears whole or not at all."""
-    path = Path(path)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(asdict(thresholds), indent=1) + '\n')
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f'{path}: cannot be written ({error.strerror})') from None
+    write_whole(path, json.dumps(asdict(thresholds), indent=1) + '\n')
 
 
 def read_thresholds(path: str | os.PathLike, classes: Sequence[str] | None = None) -> Thresholds:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from mmengine.config import Config
 
+from realmnet.curation.outputs import write_whole
 from realmnet.errors import InputError
 
 State = Literal['started', 'failed', 'done']
@@ -49,10 +50,7 @@ class Record:
 
     def write(self, folder: Path) -> None:
         """Write the record whole."""
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f'{FILE}.tmp'
-        temporary.write_text(json.dumps(asdict(self), indent=1) + '\n', encoding='utf-8')
-        temporary.replace(folder / FILE)
+        write_whole(folder / FILE, json.dumps(asdict(self), indent=1) + '\n')
 
 
 def read_record(folder: Path) -> Record | None:
