@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from realmnet.curation.label_table import (
     PSMM,
     LabelSchema,
+    LabelTable,
     missing_pictures,
     read_label_table,
 )
@@ -32,6 +35,7 @@ from realmnet.reporting.dataset_figures import (
 )
 from realmnet.reporting.dataset_tables import protocol_tables, table_a1, table_a2
 from realmnet.reporting.style import save_figure
+from realmnet.reporting.tables import Table, write_table
 
 
 def write_report(
@@ -63,6 +67,29 @@ def write_report(
     Raises:
         InputError: If a label file or the table of people cannot be used.
     """
+    tables, figures = dataset_contents(data_root, pictures, people, source, schema)
+    with staged(out) as place:
+        for item in tables:
+            write_table(item, place)
+        text = '\n'.join(item.to_markdown() for item in tables)
+        (place / 'README.md').write_text(text, encoding='utf-8')
+        for name, figure in figures.items():
+            save_figure(figure, place, name)
+        return sorted(path.relative_to(place) for path in place.iterdir())
+
+
+def dataset_contents(
+    data_root: str | Path,
+    pictures: str | Path | None = None,
+    people: str | Path | None = None,
+    source: str | None = None,
+    schema: str | Mapping | LabelSchema = PSMM,
+) -> tuple[list[Table], dict[str, Figure]]:
+    """Make the tables and figures of :func:`write_report`, which has the same arguments.
+
+    Returns:
+        Tables, and figures by file stem.
+    """
     splits = read_splits(data_root, schema)
     table, rows = join_tables(splits)
     whole = 'PSMM' if table.schema.name == 'PSMM' else table.schema.name
@@ -72,23 +99,15 @@ def write_report(
         sets = protocol_sets(table, rows)
         tables += protocol_tables(table, sets, _released(data_root, table.schema))
     ages = _people(people, table.patients, source)
-    with staged(out) as place:
-        for item in tables:
-            for suffix, text in (
-                ('md', item.to_markdown()),
-                ('csv', item.to_csv()),
-                ('tex', item.to_latex()),
-            ):
-                (place / f'{item.name}.{suffix}').write_text(text, encoding='utf-8')
-        text = '\n'.join(item.to_markdown() for item in tables)
-        (place / 'README.md').write_text(text, encoding='utf-8')
-        save_figure(draw_class_counts(class_counts(table, whole), table.schema), place, 'fig_2a')
-        if len(table.schema.exclusive) == 2:
-            save_figure(draw_flows(label_flows(table, whole), table.schema), place, 'fig_2b')
-        _draw_samples(table, Path(pictures or Path(data_root) / 'JPEGImages'), place)
-        if ages is not None:
-            save_figure(draw_people(ages, source or whole), place, 'fig_A2')
-        return sorted(path.relative_to(place) for path in place.iterdir())
+    figures = {'fig_2a': draw_class_counts(class_counts(table, whole), table.schema)}
+    if len(table.schema.exclusive) == 2:
+        figures['fig_2b'] = draw_flows(label_flows(table, whole), table.schema)
+    samples = _samples(table, Path(pictures or Path(data_root) / 'JPEGImages'))
+    if samples is not None:
+        figures['fig_A1b'] = samples
+    if ages is not None:
+        figures['fig_A2'] = draw_people(ages, source or whole)
+    return tables, figures
 
 
 def _released(data_root: str | Path, schema) -> dict[str, Counts]:
@@ -115,11 +134,11 @@ def _people(path: str | Path | None, patients, source: str | None):
     return people[chosen]
 
 
-def _draw_samples(table, folder: Path, place: Path) -> None:
+def _samples(table: LabelTable, folder: Path) -> Figure | None:
     if not folder.is_dir():
-        return
+        return None
     missing = set(missing_pictures(table, folder))
     present = [row for row, name in enumerate(table.filenames) if name not in missing]
-    if present:
-        figure = draw_samples(table.take(present), lambda name: read_any_picture(folder / name))
-        save_figure(figure, place, 'fig_A1b')
+    if not present:
+        return None
+    return draw_samples(table.take(present), lambda name: read_any_picture(folder / name))

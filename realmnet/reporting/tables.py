@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 _LATEX = {
     '&': r'\&', '%': r'\%', '$': r'\$', '#': r'\#', '_': r'\_', '{': r'\{', '}': r'\}',
     '~': r'\textasciitilde{}', '^': r'\textasciicircum{}', '\\': r'\textbackslash{}',
-    '±': r'$\pm$', '−': '$-$', '–': '--', '≤': r'$\le$', '→': r'$\to$',
+    '±': r'$\pm$', '−': '$-$', '–': '--', '≤': r'$\le$', '→': r'$\to$', '↓': r'$\downarrow$',
+    '★': r'$\star$', '<': '$<$', '>': '$>$', 'α': r'$\alpha$', 'γ': r'$\gamma$',
+    'λ': r'$\lambda$',
 }  # fmt: skip
 
 
@@ -81,6 +85,24 @@ class Table:
             r'\end{table}',
         ]  # fmt: skip
         return '\n'.join(lines) + '\n'
+
+
+def write_table(table: Table, folder: str | os.PathLike) -> list[Path]:
+    """Write a table as ``.md``, ``.csv`` and ``.tex``.
+
+    Args:
+        table: What to write.
+        folder: An existing folder.
+
+    Returns:
+        The three paths.
+    """
+    texts = {'md': table.to_markdown(), 'csv': table.to_csv(), 'tex': table.to_latex()}
+    paths = []
+    for suffix, text in texts.items():
+        paths.append(Path(folder, f'{table.name}.{suffix}'))
+        paths[-1].write_text(text, encoding='utf-8')
+    return paths
 
 
 def _escape(text: str) -> str:

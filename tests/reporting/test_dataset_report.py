@@ -152,7 +152,7 @@ def test_report_appears_whole_or_not_at_all(root, tmp_path):
     (pictures / 'SUSTech-1_1.jpg').write_bytes(b'no picture')
     with pytest.raises(InputError, match='cannot be read'):
         write_report(root, tmp_path / 'out')
-    assert list((tmp_path / 'out').iterdir()) == []
+    assert not (tmp_path / 'out').exists()
 
 
 def test_count_problems_names_the_list(root):
