@@ -7,7 +7,8 @@ sweep = dict(
     base='main-source.py',
     split='test',
     grid='paper',
-    says='RealMNet keeps an F1 above .70, an mAP above .80 and an AUROC above .95 on every source.',
+    says='Robust on SUSTech; on Zhongshan, the hardest source, F1 is above .70, mAP above .80 and '
+    'AUROC above .95.',
     cells=[
         dict(
             name='main source',
