@@ -1,0 +1,1 @@
+"""Experiments: the same config at full size and as a quick trial."""
