@@ -1,8 +1,10 @@
 """Package of RealMNet; tested pins are in requirements.txt, ranges here."""
 
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = next(
@@ -11,7 +13,33 @@ VERSION = next(
     if line.startswith('__version__')
 )
 
+
+class BuildWithModelIndex(build_py):
+    """Put configs, tools and model index into ``realmnet/.mim``, where OpenMIM looks for them.
+
+    Links in an editable installation, copies in a wheel.
+    """
+
+    def run(self) -> None:
+        """Build the modules, then fill the folder."""
+        super().run()
+        package = ROOT / 'realmnet' if self.editable_mode else Path(self.build_lib, 'realmnet')
+        folder = package / '.mim'
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for name in ('configs', 'tools', 'model-index.yml'):
+            if self.editable_mode:
+                (folder / name).symlink_to(Path('..', '..', name))
+            elif (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name, ignore=_CACHES)
+            else:
+                shutil.copy(ROOT / name, folder / name)
+
+
+_CACHES = shutil.ignore_patterns('__pycache__')
+
 setup(
+    cmdclass={'build_py': BuildWithModelIndex},
     name='realmnet',
     version=VERSION,
     description='Posterior staphyloma and myopic maculopathy in ultra-widefield fundus pictures',

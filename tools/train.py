@@ -9,14 +9,16 @@ from mmengine.registry import RUNNERS
 
 from realmnet.cli import run
 from realmnet.datasets.preflight import check_data
-from realmnet.engine.config import datasets, load_config
+from realmnet.engine.config import apply_options, datasets, load_config
 from realmnet.engine.launch import finish_launch, prepare_launch, rank_of
 from realmnet.errors import InputError
+from realmnet.experiments.quick import QUICK_ROOT, ensure_quick_data, make_quick
 
 EXAMPLE = """example:
   tools/dist_train.sh configs/quickstart/tinyvit-5m-128_synthetic.py 1
   python tools/train.py configs/myopia_models/tinyvit-21m-distill-384_MYOPIA.py \\
       --cfg-options pretrained=None data_root=/data/PSMM
+  python tools/train.py configs/myopia_models/tinyvit-21m-distill-384_MYOPIA.py --quick
 """
 
 
@@ -26,7 +28,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints; by default '
-                        'work_dirs/<name of the config>')  # fmt: skip
+                        'work_dirs/<name of the config>, with --quick '
+                        'work_dirs/quick/<name of the config>')  # fmt: skip
+    parser.add_argument('--quick', action='store_true', help='try the config in a minute on a '
+                        'laptop: the smallest backbone of its family, synthetic pictures of '
+                        '64 px, two epochs')  # fmt: skip
     parser.add_argument('--resume', nargs='?', const='auto', help='go on from a checkpoint, '
                         'without a value from the newest one of the work folder')  # fmt: skip
     parser.add_argument('--amp', action='store_true', help='mixed precision (GPU)')
@@ -45,12 +51,22 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def read_config(args: argparse.Namespace) -> Config:
+    """Read the config, with --quick shrink it; --cfg-options have the last word."""
+    cfg = load_config(args.config, fragments=args.fragments)
+    if args.quick:
+        cfg = make_quick(cfg)
+    apply_options(cfg, args.cfg_options or {})
+    return cfg
+
+
 def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
     """Put the arguments into the configuration."""
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = str(Path('work_dirs', Path(args.config).stem))
+        folder = Path('work_dirs', 'quick') if args.quick else Path('work_dirs')
+        cfg.work_dir = str(folder / Path(args.config).stem)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.resume is not None:
@@ -84,9 +100,11 @@ def check_schedule(cfg: Config) -> None:
 
 def main() -> None:
     args = parse_args()
-    cfg = load_config(args.config, args.cfg_options, args.fragments)
+    cfg = read_config(args)
     apply_arguments(cfg, args)
     check_schedule(cfg)
+    if args.quick and cfg.data_root == QUICK_ROOT and rank_of(args.launcher) == 0:
+        ensure_quick_data()
     if not args.skip_data_check and rank_of(args.launcher) == 0:
         used = ['train'] if args.no_validate else ['train', 'val']
         others = [name for name in ('val', 'test') if name not in used]

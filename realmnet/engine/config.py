@@ -13,10 +13,7 @@ _OPTIONS = Path('configs', '_base_', 'options')
 
 
 def load_config(path: str, options: Mapping | None = None, fragments: Sequence[str] = ()) -> Config:
-    """Read a config file, add fragments, then apply ``--cfg-options``.
-
-    ``data_root`` as an option also moves every dataset that stood under the config's
-    ``data_root``, so that one option is enough to train on another copy of the data.
+    """Read a config file, add fragments, then apply ``--cfg-options`` (:func:`apply_options`).
 
     Args:
         path: The config file.
@@ -36,14 +33,26 @@ def load_config(path: str, options: Mapping | None = None, fragments: Sequence[s
     cfg = _read(Path(path))
     for name in fragments:
         cfg.merge_from_dict(_read(_fragment(name)).to_dict())
-    options = dict(options or {})
+    apply_options(cfg, options or {})
+    return cfg
+
+
+def apply_options(cfg: Config, options: Mapping) -> None:
+    """Apply ``--cfg-options`` to a configuration.
+
+    ``data_root`` also moves every dataset that stood under the config's ``data_root``, so that one
+    option is enough to train on another copy of the data.
+
+    Args:
+        cfg: The configuration, changed in place.
+        options: Dotted keys and values.
+    """
     old_root = cfg.get('data_root')
-    cfg.merge_from_dict(options)
+    cfg.merge_from_dict(dict(options))
     if 'data_root' in options and old_root is not None:
         for dataset in datasets(cfg):
             if dataset.get('data_root') == old_root:
                 dataset.data_root = options['data_root']
-    return cfg
 
 
 def datasets(

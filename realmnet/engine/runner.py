@@ -13,6 +13,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from realmnet.errors import InputError
 
 from .checkpoint_io import CheckpointError, read_checkpoint
+from .timm_weights import SCHEME, read_timm
 from .weights import load_weights, unwrap
 
 
@@ -23,7 +24,8 @@ class RealMRunner(Runner):
     * Test and resume demand every key and shape of the checkpoint.
     * A training that starts with ``load_from`` loads what fits and lists the rest.
     * A training that neither resumes nor has ``load_from`` takes its backbone from the
-      configuration's top-level ``pretrained`` (a path or an http(s) address; None: from scratch).
+      configuration's top-level ``pretrained`` (a path, an http(s) address or
+      ``timm://<name>.<tag>``; None: from scratch).
       This comes after all ``init_weights``, so nothing is re-drawn afterwards, and is not done,
       nor anything downloaded, when the run resumes or tests.
     """
@@ -63,7 +65,8 @@ class RealMRunner(Runner):
         """Initialise the backbone from ``source``; do nothing if it is None.
 
         Args:
-            source: a whole model (its ``backbone.*`` is taken) or a bare backbone.
+            source: a whole model (its ``backbone.*`` is taken), a bare backbone, or
+                ``timm://<name>.<tag>``.
         """
         if source is None:
             self.logger.info('pretrained=None: the backbone starts from random weights.')
@@ -74,7 +77,8 @@ class RealMRunner(Runner):
                 f'pretrained={source!r} needs a model with a backbone, and '
                 f'{type(unwrap(self.model)).__name__} has none; use load_from instead.'
             )
-        load_weights(backbone, read_checkpoint(source), 'init', prefix='backbone', source=source)
+        read = read_timm if source.startswith(SCHEME) else read_checkpoint
+        load_weights(backbone, read(source), 'init', prefix='backbone', source=source)
 
     def resume(
         self,

@@ -1,6 +1,6 @@
 """Registered modules: backbones, heads, losses, and what stands before and after the network."""
 
-from .backbones import RealMTinyViT
+from .backbones import RealMTinyViT, TimmFeatures
 from .data_preprocessor import MultiLabelDataPreprocessor
 from .heads import ResidualAttentionHead
 from .losses import CostSensitiveLoss, TwoWayLoss
@@ -12,5 +12,6 @@ __all__ = [
     'MultiLabelDataPreprocessor',
     'RealMTinyViT',
     'ResidualAttentionHead',
+    'TimmFeatures',
     'TwoWayLoss',
 ]

@@ -1,19 +1,28 @@
-"""Every config builds at full size and takes a step at a small one."""
+"""Every config builds at full size and takes a step at a small one, and says only what differs."""
 
+import ast
+import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
-from mmengine.registry import DATASETS, MODELS, RUNNERS, init_default_scope
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import DATASETS, RUNNERS, init_default_scope
 
 from realmnet.engine.config import datasets, load_config
+from realmnet.experiments.quick import make_quick
+from realmnet.models.complexity import build_without_memory
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = sorted(
-    p.relative_to(ROOT).as_posix()
-    for p in (ROOT / 'configs').rglob('*.py')
-    if '_base_' not in p.parts
-)
+FILES = sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / 'configs').rglob('*.py'))
+CONFIGS = [
+    path
+    for path in FILES
+    if '_base_' not in Path(path).parts
+    # A sweep is a list of configs and has tests of its own.
+    and not re.search(r'^sweep\b.*=', (ROOT / path).read_text(), re.MULTILINE)
+]
 OPTIONS = sorted(p.stem for p in (ROOT / 'configs' / '_base_' / 'options').glob('*.py'))
 
 
@@ -23,29 +32,13 @@ def in_root(monkeypatch):
 
 
 def shrink(cfg, root, work_dir):
-    """64 px, two pictures a batch, one epoch of one or two steps, on the synthetic set."""
-    cfg.model.backbone.update(img_size=64, window_size=[2, 2, 4, 2])
-    schema = next(iter(datasets(cfg, ['train']))).get('schema', 'PSMM')
+    """The quick version, cut to one epoch of two steps with two pictures each."""
+    cfg = make_quick(cfg, epochs=1, data_root=root)
     for loader in ('train', 'val', 'test'):
-        if cfg[f'{loader}_dataloader'] is not None:
-            cfg[f'{loader}_dataloader'].update(batch_size=2, num_workers=0)
+        if cfg.get(f'{loader}_dataloader') is not None:
+            cfg[f'{loader}_dataloader'].batch_size = 2
     for dataset in datasets(cfg):
-        dataset.data_root = str(root)
         dataset.indices = 4
-        for transform in dataset.pipeline:
-            if transform['type'] == 'Resize':
-                transform['scale'] = (64, 64)
-        if schema != 'PSMM':
-            # Any labelled CSV: take two of the synthetic set's columns.
-            dataset.update(
-                schema=dict(name='two', classes=['S1', 'A1'], allow_empty=True),
-                data_prefix='JPEGImages',
-                ann_file='ImageSets/Main/val.csv',
-            )
-            cfg.model.head.num_classes = cfg.model.data_preprocessor.num_classes = 2
-    cfg.train_cfg.max_epochs = 1
-    cfg.param_scheduler = [s for s in cfg.param_scheduler if s.get('begin', 0) < 1]
-    cfg.pretrained = None
     cfg.work_dir = str(work_dir)
     return cfg
 
@@ -58,8 +51,7 @@ def test_there_are_configs():
 def test_builds_at_full_size_twice(path):
     cfg = load_config(path)
     init_default_scope('mmpretrain')
-    with torch.device('meta'):
-        first, second = MODELS.build(cfg.model), MODELS.build(cfg.model)
+    first, second = build_without_memory(cfg.model), build_without_memory(cfg.model)
     assert first.head.num_classes == second.head.num_classes
 
 
@@ -73,6 +65,67 @@ def test_takes_a_step(path, synthetic_psmm, tmp_path):
     assert any(not torch.equal(before[name], after[name]) for name in before)
     assert all(torch.isfinite(value).all() for value in after.values())
     assert 'multi-label/AUROC' in runner.test()
+
+
+def test_no_two_configs_are_the_same():
+    """What a run depends on; helper variables of a file do not count."""
+    keys = (
+        'model', 'pretrained', 'load_from', 'train_dataloader', 'val_dataloader',
+        'test_dataloader', 'val_evaluator', 'test_evaluator', 'optim_wrapper', 'param_scheduler',
+        'train_cfg', 'val_cfg', 'test_cfg', 'default_hooks', 'custom_hooks', 'randomness',
+    )  # fmt: skip
+    seen = {}
+    for path in CONFIGS:
+        cfg = load_config(path).to_dict()
+        content = json.dumps([cfg.get(key) for key in keys], sort_keys=True)
+        assert content not in seen, f'{path} is the same as {seen[content]}'
+        seen[content] = path
+
+
+def own_and_parents(path):
+    """What a config file says itself, and what its parents say together."""
+    tree = ast.parse(Path(path).read_text())
+    bases = []
+    for node in list(tree.body):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == '_base_':
+            named = ast.literal_eval(node.value)
+            bases = [named] if isinstance(named, str) else named
+            tree.body.remove(node)
+    parents = ConfigDict()
+    for base in bases:
+        parents.update(Config.fromfile(Path(path).parent / base)._cfg_dict)
+    names = {'_base_': parents}
+    exec(compile(tree, path, 'exec'), names)  # noqa: S102 (a config of this repository)
+    own = {key: value for key, value in names.items() if not key.startswith('_')}
+    return own, parents.to_dict()
+
+
+def repeats(own, parents, place=''):
+    """Yield the keys of ``own`` that ``parents`` already have with the same value."""
+    for key, value in own.items():
+        if key not in parents:
+            continue
+        if isinstance(value, dict) and isinstance(parents[key], dict):
+            if not value.get('_delete_'):
+                yield from repeats(value, parents[key], f'{place}{key}.')
+        elif plain(value) == plain(parents[key]):
+            yield f'{place}{key}'
+
+
+def plain(value):
+    return json.dumps(value, sort_keys=True)  # lists and tuples alike
+
+
+@pytest.mark.parametrize('path', FILES)
+def test_no_config_repeats_its_parent(path):
+    assert list(repeats(*own_and_parents(path))) == []
+
+
+def test_a_repetition_would_be_found(tmp_path):
+    (tmp_path / 'parent.py').write_text('a = dict(b=1, c=[1, 2], d=dict(e=3))\n')
+    child = tmp_path / 'child.py'
+    child.write_text("_base_ = './parent.py'\na = dict(b=2, c=(1, 2), d=dict(e=_base_.a.d.e))\n")
+    assert list(repeats(*own_and_parents(child))) == ['a.c', 'a.d.e']
 
 
 @pytest.mark.parametrize('name', OPTIONS)
@@ -111,8 +164,7 @@ def test_averaged_weights_are_what_is_saved_and_tested(synthetic_psmm, tmp_path)
 def test_parameters_of_the_published_models(size, parameters):
     cfg = load_config(f'configs/myopia_models/tinyvit-21m-distill-{size}_MYOPIA.py')
     init_default_scope('mmpretrain')
-    with torch.device('meta'):
-        model = MODELS.build(cfg.model)
+    model = build_without_memory(cfg.model)
     assert sum(p.numel() for p in model.parameters()) == parameters
 
 
@@ -151,7 +203,8 @@ def test_learning_rate_of_the_published_recipe(synthetic_psmm, tmp_path):
         tmp_path,
     )
     recipe = load_config('configs/myopia_models/tinyvit-21m-distill-384_MYOPIA.py')
-    cfg.merge_from_dict(dict(train_cfg=recipe.train_cfg, param_scheduler=recipe.param_scheduler))
+    for key in ('optim_wrapper', 'train_cfg', 'param_scheduler'):
+        cfg[key] = recipe[key]
     runner = RUNNERS.build(cfg)
     runner.train_loop  # noqa: B018 (builds the loop, which the schedulers ask for epochs)
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)

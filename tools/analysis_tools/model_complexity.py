@@ -1,20 +1,20 @@
-"""Count parameters and multiply-adds of the model of each config."""
+"""Count parameters and multiply-adds: Table 4 of the paper, or the model of each config."""
 
 import argparse
-
-import torch
-from mmengine.registry import MODELS, init_default_scope
-from torch.utils.flop_counter import FlopCounterMode
+from dataclasses import asdict
 
 from realmnet.cli import run
 from realmnet.engine.config import load_config
-from realmnet.errors import InputError
+from realmnet.models.complexity import complexity
+from realmnet.reporting.model_table import TABLE_4_CONFIGS, model_table
 
 EXAMPLE = """example:
+  python tools/analysis_tools/model_complexity.py
   python tools/analysis_tools/model_complexity.py configs/myopia_models/*.py
 
-One multiply-add is counted once (half of torch's FLOPs); matrix products and convolutions count,
-norms and activations do not. No weights are loaded and no memory is taken for them.
+The first prints Table 4, ours beside the published one, as Markdown. One multiply-add is counted
+once (half of torch's FLOPs); matrix products and convolutions count, norms and activations do not.
+No weights are loaded and no memory is taken for them.
 """
 
 
@@ -22,35 +22,22 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('configs', nargs='+', help='config files')
+    parser.add_argument('configs', nargs='*', help='config files; without any, Table 4')
     return parser.parse_args()
-
-
-def complexity(path: str) -> tuple[int, int, float]:
-    """Input side in pixels, parameters and multiply-adds of one picture."""
-    cfg = load_config(path)
-    try:
-        scope, side = cfg.default_scope, cfg.model.backbone.img_size
-    except AttributeError as error:
-        raise InputError(
-            f'{path}: needs default_scope and model.backbone.img_size, as the configs of '
-            f'configs/ have them ({error})'
-        ) from None
-    init_default_scope(scope)
-    with torch.device('meta'):
-        model = MODELS.build(cfg.model).eval()
-        picture = torch.empty(1, 3, side, side)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(picture, mode='tensor')
-    return side, sum(p.numel() for p in model.parameters()), counter.get_total_flops() / 2
 
 
 def main() -> None:
     args = parse_args()
+    if not args.configs:
+        counted = {
+            model: asdict(complexity(load_config(path))) for model, path in TABLE_4_CONFIGS.items()
+        }
+        print(model_table(counted).to_markdown(), end='')
+        return
     print(f'{"config":<60}{"input":>6}{"parameters":>13}{"multiply-adds":>16}')
     for path in args.configs:
-        side, parameters, operations = complexity(path)
-        print(f'{path:<60}{side:>6}{parameters:>13,}{operations / 1e9:>14.2f} G')
+        one = complexity(load_config(path))
+        print(f'{path:<60}{one.side:>6}{one.parameters:>13,}{one.multiply_adds / 1e9:>14.2f} G')
 
 
 if __name__ == '__main__':

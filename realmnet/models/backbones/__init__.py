@@ -1,5 +1,6 @@
 """Backbones."""
 
+from .timm_features import TimmFeatures
 from .tinyvit import RealMTinyViT
 
-__all__ = ['RealMTinyViT']
+__all__ = ['RealMTinyViT', 'TimmFeatures']

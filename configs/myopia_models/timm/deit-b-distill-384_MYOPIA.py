@@ -1,0 +1,14 @@
+# Distilled DeiT-B of timm; its features are the mean of the class and the distillation token.
+#   tools/dist_train.sh configs/myopia_models/timm/deit-b-distill-384_MYOPIA.py 4
+# Not in the paper. timm's own implementation and weights, from the Hugging Face hub.
+_base_ = '../deit-b-distill-384_MYOPIA.py'
+
+pretrained = 'timm://deit_base_distilled_patch16_384.fb_in1k'
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='TimmFeatures',
+        model_name='deit_base_distilled_patch16_384',
+        drop_path_rate=0.5,
+    ),
+)
