@@ -9,10 +9,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmpretrain.registry import MODELS
 
 from realmnet.engine.config import apply_options, datasets, load_config
 from realmnet.errors import InputError
@@ -25,6 +23,7 @@ from realmnet.experiments.record import (
     read_record,
 )
 from realmnet.experiments.sweep import Cell, Sweep, cell_config, write_cell
+from realmnet.models.complexity import build_without_memory
 
 SYNTHETIC = 'synthetic.json'
 
@@ -179,8 +178,7 @@ def _record(sweep: Sweep, cell: Cell, seed: int, cfg: Config, folder: Path) -> R
 def _check_model(cell: Cell, cfg: Config) -> None:
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     try:
-        with torch.device('meta'):
-            MODELS.build(deepcopy(cfg.model))
+        build_without_memory(deepcopy(cfg.model))
     except Exception as error:
         # Whatever a constructor objects to, it is the cell that has to change.
         raise InputError(f'cell {cell.name!r}: its model cannot be built ({error})') from error

@@ -27,7 +27,7 @@ from realmnet.errors import InputError
 
 QUICK_ROOT = 'data/synthetic-quick'
 QUICK_DATA = SyntheticArguments(patients=360, size=64, labels='even', seed=42)
-#: From random weights and in two epochs the recipe's rate is too low; ten times it learns less.
+#: From random weights and in two epochs, the recipe's rate is too low.
 LR_FACTOR = 5
 _LISTS = {
     'train': 'ImageSets/Main/MYOPIA/MYOPIA.csv',

@@ -24,9 +24,9 @@ _NOTES = [
     'Published: the ImageNet models of OpenMMLab, as its model index lists them. Their heads have '
     '1,000 classes (DeiT has two such heads); with those our counts give the published '
     'parameters to the last digit.',
-    "The index's multiply-adds are of another counter, which adds norms, activations and the like: "
-    '0.1 % (DeiT) to 6 % (EfficientNet) more. For Swin Transformer it left out the products '
-    'inside attention, 2.63 G.',
+    "The index's multiply-adds are of another counter, which apparently adds norms, activations "
+    'and the like: 0.1 % (DeiT) to 6 % (EfficientNet) more. For Swin Transformer it left out the '
+    'products inside attention, 2.63 G.',
 ]
 
 

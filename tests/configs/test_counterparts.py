@@ -85,7 +85,7 @@ def test_weights_are_those_of_mmpretrain_for_this_backbone(name):
 @pytest.mark.parametrize('name', ALL)
 def test_drop_path_rises_to_a_half(name):
     # timm's EfficientNet has 32 blocks and gives block i, counted from 0, the rate .5 i / 32.
-    highest = 0.5 * 31 / 32 if name.startswith('timm/efficientnet') else 0.5
+    highest = 0.5 * 31 / 32 if name.startswith('timm/timm-efficientnet') else 0.5
     init_default_scope('mmpretrain')
     backbone = build_without_memory(load_config(FOLDER / name).model.backbone)
     rates = [m.drop_prob for m in backbone.modules() if type(m).__name__ == 'DropPath']

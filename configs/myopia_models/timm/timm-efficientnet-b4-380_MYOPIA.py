@@ -1,5 +1,5 @@
 # EfficientNet-B4 of timm, in the variant with TensorFlow's padding, as OpenMMLab's.
-#   tools/dist_train.sh configs/myopia_models/timm/efficientnet-b4-380_MYOPIA.py 4
+#   tools/dist_train.sh configs/myopia_models/timm/timm-efficientnet-b4-380_MYOPIA.py 4
 # Not in the paper. timm's own implementation and weights, from the Hugging Face hub.
 _base_ = '../efficientnet-b4-380_MYOPIA.py'
 

@@ -1,5 +1,5 @@
 # TinyViT-21M of timm with linear head and BCE.
-#   tools/dist_train.sh configs/myopia_models/timm/tinyvit-21m-distill-384_MYOPIA.py 4
+#   tools/dist_train.sh configs/myopia_models/timm/timm-tinyvit-21m-distill-384_MYOPIA.py 4
 # Not in the paper. timm's own implementation and weights, from the Hugging Face hub.
 _base_ = '../../ablations/linear-bce.py'
 

@@ -1,5 +1,5 @@
 # Distilled DeiT-B of timm; its features are the mean of the class and the distillation token.
-#   tools/dist_train.sh configs/myopia_models/timm/deit-b-distill-384_MYOPIA.py 4
+#   tools/dist_train.sh configs/myopia_models/timm/timm-deit-b-distill-384_MYOPIA.py 4
 # Not in the paper. timm's own implementation and weights, from the Hugging Face hub.
 _base_ = '../deit-b-distill-384_MYOPIA.py'
 

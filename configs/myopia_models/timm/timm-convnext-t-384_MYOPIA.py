@@ -1,5 +1,5 @@
 # ConvNeXt-T of timm.
-#   tools/dist_train.sh configs/myopia_models/timm/convnext-t-384_MYOPIA.py 4
+#   tools/dist_train.sh configs/myopia_models/timm/timm-convnext-t-384_MYOPIA.py 4
 # Not in the paper. timm's own implementation and weights, from the Hugging Face hub.
 _base_ = '../convnext-t-384_MYOPIA.py'
 
