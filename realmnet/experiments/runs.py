@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import queue
 import shlex
@@ -11,12 +12,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 from realmnet.engine.launch import cores
 from realmnet.errors import InputError
@@ -128,7 +134,17 @@ class Sweeper:
     _stopped: bool = False
 
     def run(self, runs: Sequence[Run]) -> list[Run]:
-        """Run all that are not done, show progress, and return those that failed."""
+        """Run all that are not done, show progress, and return those that failed.
+
+        Raises:
+            InputError: If another sweep is at work on one of the runs.
+        """
+        with contextlib.ExitStack() as locks:
+            for run in runs:
+                locks.enter_context(_alone(run.folder))
+            return self._run(runs)
+
+    def _run(self, runs: Sequence[Run]) -> list[Run]:
         waiting = [run for run in runs if run.record.state != 'done']
         free: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
         for slot in self.machine.slots():
@@ -190,6 +206,7 @@ class Sweeper:
             child = subprocess.Popen(
                 ['bash', str(ROOT / command[0]), *command[1:]],
                 stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True,
+                preexec_fn=_die_with_parent,
             )  # fmt: skip
             with self._lock:
                 self._children.add(child)
@@ -251,6 +268,32 @@ def _reason(log: Path) -> str:
     ]
     errors = told or [line for line in lines if 'Error' in line.split(':')[0]]
     return (errors or lines or ['nothing was printed'])[-1].removeprefix('error: ')[:300]
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run's folder; the system releases it if this process dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / '.lock').open('a') as file:
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                f'{_shown(folder)}: another tools/sweep.py is at work there; wait for it, or name '
+                'another --work-dir'
+            ) from None
+        yield
+
+
+_LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """In a child: be stopped when the sweep dies, be it by SIGKILL (Linux)."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _signal(child: subprocess.Popen, number: signal.Signals) -> None:

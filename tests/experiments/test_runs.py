@@ -34,6 +34,23 @@ printf 'filename,ID,S0_score,S1_score,S0,S1\na,p,.9,.1,1,0\nb,q,.2,.8,0,1\n' > "
 """
 
 
+SCRIPT = """
+import sys
+from pathlib import Path
+from realmnet.experiments import runs as runs_module
+from realmnet.experiments.plan import plan_runs
+from realmnet.experiments.sweep import read_sweep
+place = Path(sys.argv[1])
+runs_module.ROOT = place / 'root'
+sweep = read_sweep(place / 'mine.py')
+runs = plan_runs(sweep, place / 'out', {'data_root': str(place / 'data')})
+try:
+    runs_module.Sweeper(runs_module.Machine()).run(runs)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A sweep of two cells of one epoch on data that exist, and the stand-ins."""
@@ -169,29 +186,20 @@ def test_a_model_that_cannot_be_built_is_named_before_anything_runs(place):
         plan(place, name='bad.py')
 
 
-def test_interrupt_stops_the_children_and_leaves_a_run_to_resume(place):
-    script = f"""
-import sys
-from pathlib import Path
-from realmnet.experiments import runs as runs_module
-from realmnet.experiments.plan import plan_runs
-from realmnet.experiments.sweep import read_sweep
-runs_module.ROOT = Path({str(place / 'root')!r})
-sweep = read_sweep({str(place / 'mine.py')!r})
-runs = plan_runs(sweep, Path({str(place / 'out')!r}), {{'data_root': {str(place / 'data')!r}}})
-try:
-    runs_module.Sweeper(runs_module.Machine()).run(runs)
-except KeyboardInterrupt:
-    sys.exit(130)
-"""
-    (place / 'root/tools/dist_train.sh').write_text('echo $$ > "$TRACE"; sleep 600')
-    process = subprocess.Popen([sys.executable, '-c', script], cwd=ROOT)
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGKILL])
+def test_stopping_a_sweep_stops_its_children_and_leaves_a_run_to_resume(place, number):
+    (place / 'root/tools/dist_train.sh').write_text('echo $$ > "$TRACE"; exec sleep 600')
+    process = subprocess.Popen([sys.executable, '-c', SCRIPT, place], cwd=ROOT)
     deadline = time.monotonic() + 60
     while not (place / 'trace').exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     child = int((place / 'trace').read_text())
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 130
+    with pytest.raises(InputError, match=r'another tools/sweep\.py is at work there'):
+        Sweeper(Machine()).run(plan(place)[1])
+    process.send_signal(number)
+    assert process.wait(30) == {signal.SIGTERM: 130, signal.SIGKILL: -signal.SIGKILL}[number]
+    while Path(f'/proc/{child}').exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
     assert read_record(place / 'out/rate-0.1/seed-42').state == 'started'
