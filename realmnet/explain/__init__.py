@@ -1,0 +1,1 @@
+"""Where a model looks: heat maps of a class, and how well they find the lesion."""
