@@ -57,6 +57,18 @@ def find_results(sweep: Sweep, roots: Sequence[Path]) -> Path | None:
     return None
 
 
+def find_run(sweep: Sweep, name: str, roots: Sequence[Path]) -> tuple[Path, Record] | None:
+    """Return folder and record of a finished run of a cell, the lowest seed; None without one."""
+    root = find_results(sweep, roots)
+    (cell,) = [cell for cell in sweep.cells if cell.name == name]
+    folders = sorted((root / cell.folder).glob('seed-*/')) if root else []
+    for folder in folders:
+        record = read_record(folder)
+        if record is not None and record.state == 'done':
+            return folder, record
+    return None
+
+
 def _outcome(sweep: Sweep, cell: Cell, runs: Sequence[tuple[Path, Record | None]]) -> Outcome:
     done = [(folder, record) for folder, record in runs if record and record.state == 'done']
     others = [(folder, record) for folder, record in runs if record and record.state != 'done']

@@ -8,18 +8,23 @@ from functools import cached_property
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from mmengine.config import Config
 
-from realmnet.curation.label_table import missing_pictures
+from realmnet.curation.label_table import missing_pictures, read_label_table
 from realmnet.curation.outputs import make_folder
 from realmnet.curation.protocols import join_tables, read_splits
-from realmnet.engine.config import load_config
+from realmnet.engine.config import datasets, load_config
 from realmnet.errors import InputError
-from realmnet.experiments.collect import collect
+from realmnet.experiments.collect import collect, find_run
 from realmnet.experiments.sweep import Sweep, read_sweep
+from realmnet.explain.loading import TrainedModel
+from realmnet.explain.methods import Explainer
+from realmnet.explain.pictures import classes_present, explain_picture
 from realmnet.models.complexity import complexity
 from realmnet.progress import Progress
 from realmnet.reporting.border_tables import count_borders, table_a3, table_a4
 from realmnet.reporting.dataset_report import dataset_contents
+from realmnet.reporting.heat_maps import explanation_sheet
 from realmnet.reporting.model_table import TABLE_4_CONFIGS, model_table
 from realmnet.reporting.outcome import Outcome
 from realmnet.reporting.page import Section
@@ -135,8 +140,8 @@ def _draw(part: Part, results: Results) -> tuple[Drawn, str, bool]:
             model: asdict(complexity(load_config(path))) for model, path in TABLE_4_CONFIGS.items()
         }
         return Drawn([model_table(counted)]), 'counted', False
-    if part.kind == 'tool':
-        return Drawn([]), f'made by {part.why}', False
+    if part.name == 'fig_5':
+        return _heat_maps(part, results)
     sweep, outcomes = results.outcomes(results.configs / part.sweep)
     notes = [f'The paper: {sweep.says}'] if sweep.says else []
     if sweep.grid == 'ours':
@@ -144,6 +149,35 @@ def _draw(part: Part, results: Results) -> tuple[Drawn, str, bool]:
     drawn = draw(part, outcomes, notes, results.bootstrap, Progress(f'cells of {part.name}'))
     state = f'{drawn.ran} of {drawn.cells} cells have results'
     return drawn, state, any(outcome.data for outcome in outcomes if outcome.runs)
+
+
+def _heat_maps(part: Part, results: Results) -> tuple[Drawn, str, bool]:
+    """Explain the first test picture of each class with the RealMNet of Fig. 3a."""
+    sweep = read_sweep(results.configs / 'protocols' / 'fig-3a_centralized.py')
+    found = find_run(sweep, 'RealMNet', results.roots)
+    if found is None:
+        return Drawn([]), f'not made: RealMNet of Fig. 3a has not run; or: {part.why}', False
+    folder, record = found
+    checkpoint = folder / record.checkpoint
+    trained = TrainedModel(checkpoint.parent / 'vis_data' / 'config.py', checkpoint)
+    cfg = Config(record.config)
+    (dataset,) = datasets(cfg, ['test'])
+    root = Path(dataset.data_root)
+    pictures = root / dataset.get('data_prefix', 'JPEGImages')
+    truth = classes_present(read_label_table(root / dataset.ann_file, trained.schema), each=1)
+    explainers = {'gradcam++': Explainer(trained.model, 'gradcam++')}
+    rows = [
+        row
+        for name, present in truth.items()
+        for row in explain_picture(
+            pictures / name, trained, explainers, trained.schema.classes, truth=present
+        )
+    ]
+    footer = 'Grad-CAM++ of RealMNet: heat shows what the model uses.'
+    if record.synthetic:
+        footer = f'Synthetic pictures: drawn by a program, of no person. {footer}'
+    figure = explanation_sheet(rows, trained.schema.classes, footer)
+    return Drawn([], {'fig_5': figure}), f'of {checkpoint}', record.synthetic
 
 
 def _from_labels(part: Part, results: Results) -> tuple[Drawn, str, bool]:

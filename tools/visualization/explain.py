@@ -7,15 +7,16 @@ from pathlib import Path
 from PIL import Image
 
 from realmnet.cli import run
-from realmnet.curation.label_table import LabelTable, read_label_table
+from realmnet.curation.label_table import read_label_table
+from realmnet.curation.outputs import make_folder
 from realmnet.curation.pictures import list_pictures
 from realmnet.curation.synthetic.writer import read_record
-from realmnet.datasets.transforms.loading import read_picture
 from realmnet.errors import InputError
 from realmnet.explain.loading import TrainedModel
 from realmnet.explain.methods import METHODS, Explainer
+from realmnet.explain.pictures import classes_present, explain_picture
 from realmnet.progress import Progress
-from realmnet.reporting.heat_maps import ExplainedPicture, explanation_sheet, overlay
+from realmnet.reporting.heat_maps import explanation_sheet, overlay
 from realmnet.reporting.style import save
 
 EXAMPLE = """example:
@@ -66,57 +67,6 @@ def find_pictures(places: list[Path]) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
-def truth_of(table: LabelTable, each: int | None) -> dict[str, frozenset[str]]:
-    """File name to classes present; with ``each`` for the first pictures of each class only."""
-    classes = table.schema.classes
-    chosen = range(len(table))
-    if each is not None:
-        firsts: dict[int, None] = {}
-        for column in table.labels.T:
-            fresh = [int(i) for i in column.nonzero()[0] if int(i) not in firsts]
-            firsts.update(dict.fromkeys(fresh[:each]))
-        chosen = list(firsts)
-    return {
-        str(table.filenames[i]): frozenset(
-            c for c, label in zip(classes, table.labels[i], strict=True) if label
-        )
-        for i in chosen
-    }
-
-
-def wanted_classes(asked: list[str], known: tuple[str, ...], scores: dict, cut: float) -> list[str]:
-    """Classes to explain in one picture."""
-    if asked == ['all']:
-        return list(known)
-    if asked == ['found']:
-        return [name for name in known if scores[name] >= cut]
-    return [name for name in known if name in asked]
-
-
-def explain(
-    path: Path, trained: TrainedModel, explainers: dict[str, Explainer],
-    truth: frozenset[str] | None, args: argparse.Namespace,
-) -> list[ExplainedPicture]:  # fmt: skip
-    """Explain one picture by each method and write its overlays."""
-    known = trained.schema.classes
-    inputs = trained.inputs([path])
-    scores = dict(zip(known, trained.scores(inputs)[0].tolist(), strict=True))
-    classes = wanted_classes(args.classes, known, scores, args.threshold)
-    picture = read_picture(path, str(path))[..., ::-1]
-    rows = []
-    for method, explainer in explainers.items():
-        maps = {}
-        if classes:
-            heat = explainer.maps(inputs, [known.index(c) for c in classes])[0]
-            maps = dict(zip(classes, heat, strict=True))
-        for name, values in maps.items():
-            file = args.out / f'{path.stem}_{name}_{method}.png'
-            Image.fromarray(overlay(picture, values)).save(file)
-        shown = method if len(explainers) > 1 else ''
-        rows.append(ExplainedPicture(path.name, picture, maps, scores, truth, shown))
-    return rows
-
-
 def main() -> None:
     args = parse_args()
     trained = TrainedModel(args.config, args.checkpoint, args.device)
@@ -128,16 +78,23 @@ def main() -> None:
     paths = find_pictures(args.pictures)
     truth = {}
     if args.labels:
-        truth = truth_of(read_label_table(args.labels, trained.schema), args.each)
+        truth = classes_present(read_label_table(args.labels, trained.schema), args.each)
         here = {path.name: path for path in paths}
         paths = [here[name] for name in truth if name in here]
         if not paths:
             raise InputError(f'{args.labels}: none of its pictures is among those named')
-    args.out.mkdir(parents=True, exist_ok=True)
+    classes = {'all': known, 'found': None}.get(args.classes[0], args.classes)
+    make_folder(args.out)
     progress, rows, failed = Progress('pictures'), [], 0
     for done, path in enumerate(paths, start=1):
         try:
-            new = explain(path, trained, explainers, truth.get(path.name), args)
+            new = explain_picture(
+                path, trained, explainers, classes, args.threshold, truth.get(path.name)
+            )
+            for method, row in zip(explainers, new, strict=True):
+                for name, heat in row.maps.items():
+                    file = args.out / f'{path.stem}_{name}_{method}.png'
+                    Image.fromarray(overlay(row.picture, heat)).save(file)
             rows += new if len(rows) < args.sheet_rows else []
         except InputError as error:
             failed += 1
