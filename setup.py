@@ -72,11 +72,18 @@ setup(
         'tqdm>=4.66',
     ],
     extras_require={
+        'deploy': ['onnx>=1.20', 'onnxruntime>=1.23', 'onnxscript>=0.5'],
+        'demo': ['gradio>=6.0'],
         'dicom': ['pydicom>=3.0'],
         'tensorboard': ['tensorboard>=2.17'],
         'wandb': ['wandb>=0.18'],
         'test': [
+            'gradio>=6.0',
             'hypothesis>=6.100',
+            'onnx>=1.20',
+            'onnxruntime>=1.23',
+            'onnxscript>=0.5',
+            'playwright>=1.50',
             'pydicom>=3.0',
             'pytest>=8',
             'ruff==0.17.6',

@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -16,25 +15,9 @@ from torch import Tensor
 
 from realmnet.curation.pictures import MAX_PIXELS
 from realmnet.deployment.model_file import load_model
+from realmnet.deployment.picture_result import PictureResult
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import MARGIN, Finding, findings_of
-
-
-@dataclass(frozen=True)
-class PictureResult:
-    """What became of one picture of a stream: a finding, or a problem in one sentence.
-
-    Attributes:
-        path: As it was given.
-        finding: None if the picture could not be read.
-        problem: Empty if it could.
-        picture: As the network saw it, ``uint8`` RGB (size, size, 3); None with a problem.
-    """
-
-    path: Path
-    finding: Finding | None
-    problem: str = ''
-    picture: np.ndarray | None = None
 
 
 class Inferencer:
