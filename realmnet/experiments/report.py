@@ -130,7 +130,7 @@ def _draw(part: Part, results: Results) -> tuple[Drawn, str, bool]:
         return Drawn([]), 'a drawing, not reproduced', False
     if part.kind == 'published':
         tables = [table_a4()] if part.name == 'table_A4' else []
-        return Drawn(tables), f'not reproduced: {part.why}', False
+        return Drawn(tables), f'not reproduced: {part.why.rstrip(".")}', False
     if part.kind == 'dataset':
         return _from_labels(part, results)
     if part.kind == 'borders':
