@@ -13,10 +13,10 @@ from torch import nn
 
 from realmnet.curation.outputs import make_folder, not_writable
 from realmnet.deployment.description import KEY, ModelDescription
+from realmnet.deployment.description_hook import describe_config, describe_training
 from realmnet.deployment.network import build_network
 from realmnet.engine.checkpoint_io import CheckpointError, read_checkpoint
 from realmnet.engine.config import load_config
-from realmnet.engine.description_hook import describe_config, describe_training
 from realmnet.engine.storage import AtomicBackend
 from realmnet.engine.weights import load_weights
 from realmnet.errors import InputError
