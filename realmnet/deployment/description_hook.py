@@ -14,9 +14,8 @@ from mmpretrain.registry import HOOKS
 from realmnet.curation.label_table import LabelSchema, get_schema
 from realmnet.deployment.describe import SYNTHETIC, describe, how_prepared
 from realmnet.deployment.description import KEY, ModelDescription, Training
+from realmnet.engine.config import datasets
 from realmnet.errors import InputError
-
-from .config import datasets
 
 
 def describe_config(
