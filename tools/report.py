@@ -6,7 +6,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from realmnet.cli import run
+from realmnet.errors import InputError
 from realmnet.experiments.report import Results, make_section, sweep_item
+from realmnet.experiments.sweep import read_sweep
 from realmnet.reporting.page import write_page
 from realmnet.reporting.paper import PAPER, find_item
 
@@ -22,13 +24,16 @@ is named with its command. Numbers on synthetic pictures are marked as such.
 """
 
 
+WORK_DIRS = [Path('work_dirs/sweeps')]
+
+
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('ids', nargs='+', metavar='ID', help=f'{", ".join(PAPER)}; all; or a '
                         'sweep file')  # fmt: skip
-    parser.add_argument('--work-dirs', nargs='+', type=Path, default=[Path('work_dirs/sweeps')],
+    parser.add_argument('--work-dirs', nargs='+', type=Path, default=WORK_DIRS,
                         metavar='DIR', help='folders of results (work_dirs/sweeps)')  # fmt: skip
     parser.add_argument('--data-root', type=Path, default=Path('data/PSMM'),
                         help='label files and pictures (data/PSMM)')  # fmt: skip
@@ -42,13 +47,16 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    absent = [folder for folder in args.work_dirs if not folder.is_dir()]
+    if absent and args.work_dirs != WORK_DIRS:
+        raise InputError(f'--work-dirs {absent[0]}: no such folder')
     results = Results(args.work_dirs, args.data_root, args.people, args.bootstrap)
     items = []
     for name in args.ids:
         if name == 'all':
             items += PAPER.values()
         elif name.endswith('.py'):
-            items.append(sweep_item(Path(name)))
+            items.append(sweep_item(read_sweep(Path(name))))
         else:
             items.append(find_item(name))
     bar = tqdm(items, 'tables and figures', disable=len(items) == 1)

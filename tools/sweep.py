@@ -4,6 +4,7 @@ import argparse
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +13,21 @@ from mmengine.config import Config, DictAction
 
 from realmnet.cli import run
 from realmnet.engine.launch import cores
+from realmnet.errors import InputError
 from realmnet.experiments.plan import (
-    check_lists,
+    Run,
+    check_files,
     data_root,
-    missing_list,
+    missing_lists,
     plan_runs,
     prepare_commands,
+    same_cells,
 )
 from realmnet.experiments.quick import ensure_quick_data
+from realmnet.experiments.report import Results, item_of, make_section
 from realmnet.experiments.runs import ROOT, Machine, Sweeper, train_command
-from realmnet.experiments.sweep import read_sweep
+from realmnet.experiments.sweep import Sweep, check_seeds, read_sweep
+from realmnet.reporting.paper import PAPER
 
 EXAMPLE = """example:
   python tools/sweep.py configs/ablations/a7_two_way.py --gpus 4
@@ -30,7 +36,7 @@ EXAMPLE = """example:
 
 Results go to work_dirs/sweeps/<sweep>/<cell>/seed-<n> (with --quick: work_dirs/quick/<sweep>/...).
 The same command again skips what is done, resumes what was cut and tries again what failed.
-python tools/report.py shows the table.
+python It ends with the table; tools/report.py shows it again.
 """
 
 
@@ -76,7 +82,7 @@ def main() -> None:
     args = parse_args()
     sweep = read_sweep(args.sweep)
     if args.seeds:
-        sweep = replace(sweep, seeds=tuple(args.seeds))
+        sweep = replace(sweep, seeds=check_seeds(args.seeds, '--seeds'))
     if args.only:
         sweep = sweep.only(args.only)
     root = args.work_dir or Path('work_dirs', 'quick' if args.quick else 'sweeps', sweep.name)
@@ -93,13 +99,18 @@ def main() -> None:
         for item in runs:
             print(shlex.join(train_command(item, machine, arguments)))
         return
-    if args.quick and missing_list(runs):
+    available = torch.cuda.device_count()
+    if not args.slurm and args.gpus > available:
+        raise InputError(f'--gpus {args.gpus}: {available} GPU(s) are visible; 0 runs on the CPU')
+    if args.quick:
         make_lists(sweep, runs)
-    check_lists(sweep, runs)
+        for names in same_cells(runs):
+            print(f'note: in quick mode these are the same: {"; ".join(names)}', file=sys.stderr)
+    check_files(sweep, runs)
     failed = Sweeper(machine, arguments).run(runs)
     done = sum(item.record.state == 'done' for item in runs)
     print(f'{done} of {len(runs)} runs done in {root}')
-    print(f'the table: python tools/report.py {sweep.id} --work-dirs {root}')
+    show_table(sweep, root)
     if failed:
         print(f'{len(failed)} failed; the same command tries them again:', file=sys.stderr)
         for item in failed:
@@ -107,12 +118,26 @@ def main() -> None:
         sys.exit(1)
 
 
-def make_lists(sweep, runs) -> None:
-    """Make the label files that the sweep needs on the synthetic set, where they are missing."""
+def make_lists(sweep: Sweep, runs: Sequence[Run]) -> None:
+    """Make the label files that the sweep needs on the synthetic set and that are missing."""
+    missing = {name for _, name in missing_lists(runs)}
     root = data_root(Config(runs[0].record.config))
-    for command in prepare_commands(sweep, root):
-        words = [sys.executable, str(ROOT / command[0]), *command[1:]]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    for command, makes in prepare_commands(sweep, root):
+        if missing & set(makes):
+            words = [sys.executable, str(ROOT / command[0]), *command[1:]]
+            result = subprocess.run(words, capture_output=True, text=True, check=False)
+            if result.returncode:
+                raise InputError(f'{shlex.join(command)} failed: {result.stderr.strip()[-300:]}')
+
+
+def show_table(sweep: Sweep, root: Path) -> None:
+    """Print the table of what ran, averages over test sets included, and the report's command."""
+    item = item_of(sweep)
+    section = make_section(item, Results([root]), root / 'report')
+    print(*(table.to_markdown() for table in section.tables), sep='\n')
+    name = item.id if item.id in PAPER else str(sweep.path)
+    command = shlex.join(['python', 'tools/report.py', name, '--work-dirs', str(root)])
+    print(f'table and figures in {root / "report"}; again: {command}')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,7 @@
 # Table A5: alpha-balanced BCE, without focusing.
 #   python tools/sweep.py configs/ablations/a5_alpha.py --gpus 4
-# On the development split, before the residual attention came: linear head.
+# On the development split, before the residual attention came: linear head. The loss of the soft
+# labels of Mixup and CutMix is the convex one; which one the paper used here is not known.
 sweep = dict(
     id='A5',
     title='alpha of the cross-entropy',

@@ -1,6 +1,7 @@
 # Table A6: focal loss, each focusing with the alpha that the paper found best for it.
 #   python tools/sweep.py configs/ablations/a6_gamma.py --gpus 4
-# On the development split, before the residual attention came: linear head.
+# On the development split, before the residual attention came: linear head. The loss of the soft
+# labels of Mixup and CutMix is the convex one; which one the paper used here is not known.
 sweep = dict(
     id='A6',
     title='gamma of the focal loss, with the best alpha',

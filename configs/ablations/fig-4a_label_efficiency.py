@@ -23,6 +23,13 @@ sweep = dict(
     ],
     chosen=['size 384, share 100', 'size 512, share 100'],
     prepare=[
-        ['tools/dataset_tools/subset.py', '{data_root}/' + train, '{data_root}/' + lists],
+        dict(
+            command=[
+                'tools/dataset_tools/subset.py',
+                '{data_root}/' + train,
+                '{data_root}/' + lists,
+            ],
+            makes=[f'{lists}/MYOPIA_MLRUS-20_{share}.csv' for share in range(10, 101, 10)],
+        ),
     ],
 )

@@ -43,14 +43,17 @@ sweep = dict(
     ],
     chosen=['ml-rus 0.2'],
     prepare=[
-        [
-            'tools/dataset_tools/resample.py',
-            '{data_root}/' + train,
-            '{data_root}/' + file,
-            '--method',
-            method,
-            *([] if ratio is None else ['--ratio', str(ratio)]),
-        ]
+        dict(
+            command=[
+                'tools/dataset_tools/resample.py',
+                '{data_root}/' + train,
+                '{data_root}/' + file,
+                '--method',
+                method,
+                *([] if ratio is None else ['--ratio', str(ratio)]),
+            ],
+            makes=[file],
+        )
         for (method, ratio), file in files.items()
     ],
 )

@@ -3,6 +3,7 @@
 # Published: AUROC .8642; PC: F1 .8394, AP .8894, AUROC .9029. The pictures were never published.
 _base_ = '../myopia_models/tinyvit-21m-distill-384_MYOPIA.py'
 
+# Put the last checkpoint of that run there (or pass --cfg-options pretrained=FILE).
 pretrained = 'work_dirs/tinyvit-21m-distill-384_MYOPIA/epoch_50.pth'
 # No peripheral lesion, lattice degeneration or cystic retinal tuft, hole or tear, rhegmatogenous
 # retinal detachment, postoperative case.

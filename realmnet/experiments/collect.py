@@ -7,7 +7,13 @@ from pathlib import Path
 
 from realmnet.errors import InputError
 from realmnet.evaluation.predictions import Predictions, read_predictions
-from realmnet.experiments.record import Record, last_checkpoint, read_record
+from realmnet.experiments.record import (
+    Record,
+    last_checkpoint,
+    predictions_file,
+    read_record,
+    tested,
+)
 from realmnet.experiments.sweep import Cell, Sweep
 from realmnet.reporting.outcome import Outcome
 from realmnet.reporting.published import ABLATIONS, ablation_cell
@@ -25,8 +31,7 @@ def collect(sweep: Sweep, roots: Sequence[Path]) -> list[Outcome]:
         An outcome a cell, in the order of the sweep, those that never ran included.
 
     Raises:
-        InputError: If real, synthetic and quick results are mixed, or a file of a finished run
-            is missing.
+        InputError: If real, synthetic and quick results are mixed.
 
     Example:
         >>> outcomes = collect(read_sweep('configs/ablations/a7_two_way.py'),
@@ -45,7 +50,13 @@ def collect(sweep: Sweep, roots: Sequence[Path]) -> list[Outcome]:
             f'{root} mixes results of {" and ".join(k or "real data" for k in sorted(kinds))}; '
             'keep them in folders of their own'
         )
-    return [_outcome(sweep, cell, runs) for cell, runs in zip(sweep.cells, found, strict=True)]
+    seeds = {record.seed for runs in found for _, record in runs if record is not None}
+    if len(sweep.seeds) > 1 or not seeds:
+        seeds |= set(sweep.seeds)
+    return [
+        _outcome(sweep, cell, runs, sorted(seeds))
+        for cell, runs in zip(sweep.cells, found, strict=True)
+    ]
 
 
 def find_results(sweep: Sweep, roots: Sequence[Path]) -> Path | None:
@@ -69,7 +80,9 @@ def find_run(sweep: Sweep, name: str, roots: Sequence[Path]) -> tuple[Path, Reco
     return None
 
 
-def _outcome(sweep: Sweep, cell: Cell, runs: Sequence[tuple[Path, Record | None]]) -> Outcome:
+def _outcome(
+    sweep: Sweep, cell: Cell, runs: Sequence[tuple[Path, Record | None]], seeds: Sequence[int]
+) -> Outcome:
     done = [(folder, record) for folder, record in runs if record and record.state == 'done']
     others = [(folder, record) for folder, record in runs if record and record.state != 'done']
     state = 'done' if done else 'not run'
@@ -77,6 +90,12 @@ def _outcome(sweep: Sweep, cell: Cell, runs: Sequence[tuple[Path, Record | None]
         folder, record = others[0]
         cut = record.state == 'started' or last_checkpoint(folder)[0] is not None
         state = 'failed' if record.state == 'failed' else 'cut' if cut else 'not run'
+    states = {record.seed: record.state for _, record in runs if record is not None}
+    lacking = [
+        f'seed {seed} {"failed" if states.get(seed) == "failed" else "not finished"}'
+        for seed in seeds
+        if done and states.get(seed) != 'done'
+    ]
     published = {}
     if sweep.id in ABLATIONS:
         published = ablation_cell(sweep.id, **cell.settings)
@@ -89,11 +108,15 @@ def _outcome(sweep: Sweep, cell: Cell, runs: Sequence[tuple[Path, Record | None]
         chosen=cell.chosen,
         data=_kind((done or others or [(None, None)])[0][1]),
         command=f'python tools/sweep.py {sweep.path} --only {cell.folder}',
+        lacking=', '.join(lacking),
     )
 
 
 def _predictions(folder: Path, record: Record) -> dict[str, Predictions]:
-    return {target: read_predictions(folder / name) for target, name in record.tests.items()}
+    return {
+        name: read_predictions(predictions_file(folder, name))
+        for name in tested(record, folder, record.tests)
+    }
 
 
 def _kind(record: Record | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -12,8 +12,9 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from realmnet.engine.config import apply_options, datasets, load_config
+from realmnet.engine.config import apply_options, datasets
 from realmnet.errors import InputError
+from realmnet.experiments.options import check_options
 from realmnet.experiments.quick import make_quick
 from realmnet.experiments.record import (
     Record,
@@ -21,6 +22,7 @@ from realmnet.experiments.record import (
     last_checkpoint,
     plain,
     read_record,
+    tested,
 )
 from realmnet.experiments.sweep import Cell, Sweep, cell_config, write_cell
 from realmnet.models.complexity import build_without_memory
@@ -56,6 +58,12 @@ class Run:
         return f'{self.cell.name}, seed {self.seed}'
 
     @property
+    def done(self) -> bool:
+        """Whether it is trained and every list is tested."""
+        finished = len(tested(self.record, self.folder, self.tests)) == len(self.tests)
+        return self.record.state == 'done' and finished
+
+    @property
     def epoch(self) -> int:
         """Epochs that are trained."""
         return last_checkpoint(self.folder)[1]
@@ -83,49 +91,72 @@ def plan_runs(
             file is missing, or a folder holds results of another config.
     """
     runs = []
+    if 'randomness.seed' in (options or {}):
+        raise InputError('randomness.seed would be that of all runs; use --seeds')
     for cell in sweep.cells:
-        cell_config(cell)  # checks keys and types
         for seed in sweep.seeds:
-            folder = root / cell.folder / f'seed-{seed}'
-            path = folder.with_suffix('.py')
-            write_cell(sweep, cell, seed, path)
-            cfg = load_config(str(path))
+            cfg = cell_config(cell)
+            cfg.randomness.seed = seed
             if quick:
                 cfg = make_quick(cfg)
+            check_options(cfg, options or {}, '--cfg-options')
             apply_options(cfg, options or {})
+            folder = root / cell.folder / f'seed-{seed}'
             record = _record(sweep, cell, seed, cfg, folder)
+            path = folder.with_suffix('.py')
             tests = cell.tests or {sweep.split: _own_list(sweep, cell, cfg)}
             runs.append(Run(cell, seed, path, folder, tests, cfg.train_cfg.max_epochs, record))
         _check_model(cell, cfg)
+    for run in runs:
+        write_cell(sweep, run.cell, run.seed, run.config)
     return runs
 
 
-def missing_list(runs: Sequence[Run]) -> tuple[Run, str] | None:
-    """Return the first label file that a run needs and that does not exist."""
+def same_cells(runs: Sequence[Run]) -> list[list[str]]:
+    """Return the names of cells whose configs do not differ, as quick mode makes some."""
+    groups: dict[str, list[str]] = {}
+    for run in runs:
+        content = json.dumps([run.seed, run.record.config, dict(run.tests)], sort_keys=True)
+        groups.setdefault(content, []).append(run.cell.name)
+    return [names for names in groups.values() if len(names) > 1]
+
+
+def missing_lists(runs: Sequence[Run]) -> list[tuple[Run, str]]:
+    """Return the label files that runs need and that do not exist, each with its first run."""
+    missing: dict[Path, tuple[Run, str]] = {}
     for run in runs:
         cfg = Config(run.record.config)
         files = [dataset.ann_file for dataset in datasets(cfg, ('train', 'val'))]
         for name in [*files, *run.tests.values()]:
-            if not Path(data_root(cfg), name).is_file():
-                return run, name
-    return None
+            path = Path(data_root(cfg), name)
+            if not path.is_file():
+                missing.setdefault(path, (run, name))
+    return list(missing.values())
 
 
-def check_lists(sweep: Sweep, runs: Sequence[Run]) -> None:
-    """Check that the label files of all runs are there.
+def check_files(sweep: Sweep, runs: Sequence[Run]) -> None:
+    """Check that the label files and the weights of all runs are there.
 
     Raises:
-        InputError: Naming the first one that is missing and the command that makes it.
+        InputError: Naming the first one that is missing and what makes it.
     """
-    missing = missing_list(runs)
-    if missing:
-        run, name = missing
+    for run in runs:
+        for key in ('pretrained', 'load_from'):
+            source = run.record.config.get(key)
+            if source and '://' not in source and not Path(source).is_file():
+                raise InputError(
+                    f'cell {run.cell.name!r}: {key}={source!r} does not exist; put the '
+                    f'checkpoint there, or see the comment in {run.cell.base}'
+                )
+    for run, name in missing_lists(runs):
         root = data_root(Config(run.record.config))
-        command = _command_for(sweep, name, root)
-        raise InputError(
-            f'cell {run.cell.name!r}: {Path(root, name)} does not exist; '
-            + (f'make it with: {command}' if command else 'see data/README.md')
-        )
+        commands = [words for words, makes in prepare_commands(sweep, root) if name in makes]
+        remedy = 'see data/README.md'
+        if not Path(root).is_dir():
+            remedy = f'{root} is not there; see data/README.md, or pass --cfg-options data_root=DIR'
+        elif commands:
+            remedy = f'make it with: {shlex.join(["python", *commands[0]])}'
+        raise InputError(f'cell {run.cell.name!r}: {Path(root, name)} does not exist; {remedy}')
 
 
 def data_root(cfg: Config) -> str:
@@ -133,9 +164,12 @@ def data_root(cfg: Config) -> str:
     return next(iter(datasets(cfg, ['train']))).get('data_root') or cfg.get('data_root', '')
 
 
-def prepare_commands(sweep: Sweep, root: str) -> list[list[str]]:
-    """Return the commands of ``prepare`` with the data root filled in."""
-    return [[part.replace('{data_root}', root) for part in command] for command in sweep.prepare]
+def prepare_commands(sweep: Sweep, root: str) -> list[tuple[list[str], list[str]]]:
+    """Return the commands of ``prepare``, the data root filled in, with what each makes."""
+    return [
+        ([word.replace('{data_root}', root) for word in step['command']], list(step['makes']))
+        for step in sweep.prepare
+    ]
 
 
 def _own_list(sweep: Sweep, cell: Cell, cfg: Config) -> str:
@@ -145,13 +179,6 @@ def _own_list(sweep: Sweep, cell: Cell, cfg: Config) -> str:
         f'cell {cell.name!r}: {cell.base} has no {sweep.split} split, on which {sweep.path} '
         "compares; name another `split`, or the cell's `tests`"
     )
-
-
-def _command_for(sweep: Sweep, name: str, root: str) -> str:
-    """Find the command of ``prepare`` whose words are nearest to a missing file."""
-    commands = [shlex.join(['python', *words]) for words in prepare_commands(sweep, root)]
-    exact = [command for command in commands if name in command]
-    return (exact or difflib.get_close_matches(name, commands, 1, 0) or [''])[0]
 
 
 def _record(sweep: Sweep, cell: Cell, seed: int, cfg: Config, folder: Path) -> Record:

@@ -30,7 +30,8 @@ class Record:
         state: ``started`` is also what a run that was cut leaves.
         quick: Small pictures, two epochs.
         synthetic: The data root held a synthetic PSMM.
-        tests: Name of each test list to the predictions file, relative to the folder.
+        tests: Name of each list that was tested to its label file; the predictions are in
+            ``<name>.csv``.
         checkpoint: What was tested, relative to the folder.
         seconds: From the start to the end of the last session.
         problem: Why it failed.
@@ -51,6 +52,20 @@ class Record:
     def write(self, folder: Path) -> None:
         """Write the record whole."""
         write_whole(folder / FILE, json.dumps(asdict(self), indent=1) + '\n')
+
+
+def tested(record: Record, folder: Path, wanted: Mapping[str, str]) -> list[str]:
+    """Return the lists of ``wanted`` (name to label file) that have their predictions."""
+    return [
+        name
+        for name, labels in wanted.items()
+        if record.tests.get(name) == labels and predictions_file(folder, name).is_file()
+    ]
+
+
+def predictions_file(folder: Path, name: str) -> Path:
+    """Where the predictions of a list are."""
+    return folder / f'{name}.csv'
 
 
 def read_record(folder: Path) -> Record | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from realmnet.reporting.heat_maps import explanation_sheet
 from realmnet.reporting.model_table import TABLE_4_CONFIGS, model_table
 from realmnet.reporting.outcome import Outcome
 from realmnet.reporting.page import Section
-from realmnet.reporting.paper import Chart, Drawn, Item, Part, draw, misprint_notes
+from realmnet.reporting.paper import PAPER, Chart, Drawn, Item, Part, draw, misprint_notes
 from realmnet.reporting.style import save_figure
 from realmnet.reporting.tables import Table, write_table
 
@@ -77,19 +77,33 @@ class Results:
         return (self.data_root / _SYNTHETIC).is_file()
 
 
-def sweep_item(path: Path) -> Item:
+def item_of(sweep: Sweep) -> Item:
+    """The parts of the paper that read a sweep; a table and a chart where none does."""
+    for item in PAPER.values():
+        parts = [part for part in item.parts if _same_file(part.sweep, sweep.path)]
+        if item.id == sweep.id and parts:
+            return replace(item, parts=tuple(parts))
+    return sweep_item(sweep)
+
+
+def _same_file(part: str, path: Path) -> bool:
+    return bool(part) and path.resolve() == Path('configs', part).resolve()
+
+
+def sweep_item(sweep: Sweep) -> Item:
     """Make a table and charts of a sweep that is not of the paper."""
-    sweep = read_sweep(path)
+    keys = list(dict.fromkeys(key for cell in sweep.cells for key in cell.settings))
     numbers = [
-        key
-        for key in dict.fromkeys(k for cell in sweep.cells for k in cell.settings)
-        if all(isinstance(cell.settings.get(key), int | float) for cell in sweep.cells)
-    ]
+        key for key in keys
+        if all(type(cell.settings.get(key)) in (int, float) for cell in sweep.cells)
+    ]  # fmt: skip
     form = Chart(sweep.name, 'bars')
     if numbers:
-        form = Chart(sweep.name, 'lines', dict(x=numbers[-1], lines=tuple(numbers[:-1])))
+        x = numbers[-1]
+        lines = tuple(key for key in keys if key != x)
+        form = Chart(sweep.name, 'lines', dict(x=x, lines=lines))
     title = f'{sweep.id}: {sweep.title}'
-    part = Part(sweep.name, title, 'sweep', str(path), sweep.split, (form,))
+    part = Part(sweep.name, title, 'sweep', str(sweep.path.resolve()), sweep.split, (form,))
     return Item(sweep.id, title, (part,))
 
 

@@ -27,7 +27,7 @@ except ImportError:  # Windows
 from realmnet.engine.launch import cores
 from realmnet.errors import InputError
 from realmnet.experiments.plan import Run
-from realmnet.experiments.record import last_checkpoint
+from realmnet.experiments.record import last_checkpoint, predictions_file, tested
 
 ROOT = Path(__file__).parents[2]
 #: GPUs of the published runs: 4 x 16 pictures a step.
@@ -60,12 +60,16 @@ class Machine:
             jobs: Runs at once; as many as the GPUs allow, on the CPU one.
 
         Raises:
-            InputError: If a run would need more GPUs than there are.
+            InputError: If a run would need more GPUs than there are, or a number is below 1.
 
         Example:
             >>> Machine.local(8).jobs, Machine.local(2).processes, Machine.local(0).jobs
             (2, 2, 1)
         """
+        numbers = {'--gpus': gpus or 1, '--gpus-per-run': per_run, '--jobs': jobs}
+        for name, number in numbers.items():
+            if number is not None and number < 1:
+                raise InputError(f'{name} is {number}, expected a number from 1 on')
         if gpus == 0:
             return cls(processes=1, jobs=jobs or 1)
         per_run = per_run or min(gpus, PUBLISHED_GPUS)
@@ -107,7 +111,7 @@ def test_command(run: Run, target: str, checkpoint: Path, machine: Machine) -> l
     """Return the command that predicts one test list; it uses the config that the run dumped."""
     config = _shown(checkpoint.parent / 'vis_data' / 'config.py')
     arguments = ['--work-dir', _shown(run.folder / 'tests'), '--out',
-                 _shown(run.folder / f'{target}.csv'), '--cfg-options',
+                 _shown(predictions_file(run.folder, target)), '--cfg-options',
                  f'test_dataloader.dataset.ann_file={run.tests[target]}']  # fmt: skip
     if machine.partition:
         return ['tools/slurm_test.sh', machine.partition, run.cell.folder, config,
@@ -145,7 +149,7 @@ class Sweeper:
             return self._run(runs)
 
     def _run(self, runs: Sequence[Run]) -> list[Run]:
-        waiting = [run for run in runs if run.record.state != 'done']
+        waiting = [run for run in runs if not run.done]
         free: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
         for slot in self.machine.slots():
             free.put(slot)
@@ -175,23 +179,26 @@ class Sweeper:
         problem = ''
         checkpoint, epoch = last_checkpoint(run.folder)
         if epoch < run.epochs:
-            resume = ['--resume'] if checkpoint else []
+            record.tests = {}
+            # By its path: `last_checkpoint` may name a place that the folder was moved from.
+            resume = ['--resume', _shown(checkpoint)] if checkpoint else []
             command = train_command(run, self.machine, [*resume, *self.arguments])
             problem = self._call(command, run.folder / 'train.log', slot)
             checkpoint, epoch = last_checkpoint(run.folder)
             if not problem and epoch < run.epochs:
                 problem = f'the training ended without a checkpoint of epoch {run.epochs}'
         for target in run.tests:
-            if not problem:
+            if not problem and target not in tested(record, run.folder, run.tests):
                 command = test_command(run, target, checkpoint, self.machine)
                 problem = self._call(command, run.folder / f'{target}.log', slot)
+                if not problem:
+                    record.tests[target] = run.tests[target]
         if self._stopped:
             return  # the record says 'started', and the next start resumes
         record.seconds = round(record.seconds + time.monotonic() - begin, 1)
         record.state, record.problem = ('failed', problem) if problem else ('done', '')
         if not problem:
             record.checkpoint = checkpoint.relative_to(run.folder).as_posix()
-            record.tests = {target: f'{target}.csv' for target in run.tests}
         record.write(run.folder)
 
     def _call(self, command: Sequence[str], log: Path, slot: Mapping[str, str]) -> str:
@@ -255,7 +262,7 @@ def _show(runs: Sequence[Run], futures: Mapping[Future, Run]) -> None:
 
 
 def _steps(runs: Sequence[Run]) -> int:
-    return sum(run.epoch + len(run.record.tests) for run in runs)
+    return sum(run.epoch + len(tested(run.record, run.folder, run.tests)) for run in runs)
 
 
 def _reason(log: Path) -> str:

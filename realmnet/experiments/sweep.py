@@ -11,6 +11,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from realmnet.curation.outputs import write_whole
 from realmnet.engine.config import load_config
 from realmnet.errors import InputError
 from realmnet.experiments.options import nested, set_options
@@ -60,8 +61,8 @@ class Sweep:
         cells: The experiments.
         says: What the paper says of it where it prints no value.
         seeds: One run of each cell for each of them.
-        prepare: Commands that make the label files, as argument lists; ``{data_root}`` stands
-            for the data root.
+        prepare: Commands (``command``, an argument list in which ``{data_root}`` stands for the
+            data root) with the label files that they make (``makes``, relative to it).
     """
 
     path: Path
@@ -72,7 +73,7 @@ class Sweep:
     cells: tuple[Cell, ...]
     says: str = ''
     seeds: tuple[int, ...] = (42,)
-    prepare: tuple[tuple[str, ...], ...] = field(default=())
+    prepare: tuple[Mapping[str, Sequence[str]], ...] = field(default=())
 
     @property
     def name(self) -> str:
@@ -112,8 +113,8 @@ def read_sweep(path: str | os.PathLike) -> Sweep:
     * ``cells``: a dictionary each, of short names (which the table shows) and dotted keys (which
       it does not); also ``name``, ``base``, ``settings`` (shown, without effect on the config)
       and ``tests`` (test list to label file) where a cell has its own;
-    * ``chosen``: names of the cells that the paper settled on; ``seeds``; ``prepare``: commands
-      that make the label files.
+    * ``chosen``: names of the cells that the paper settled on; ``seeds``; ``prepare``: a
+      dictionary for each command that makes label files, ``command`` and ``makes``.
 
     Args:
         path: The sweep file.
@@ -135,9 +136,13 @@ def read_sweep(path: str | os.PathLike) -> Sweep:
         raise InputError(f'{path}: defines no `sweep`; train a config with tools/dist_train.sh')
     try:
         data = Config.fromfile(path)
-    except (SyntaxError, NameError, KeyError, OSError, TypeError, ValueError) as error:
-        raise InputError(f'{path}: cannot be read as a sweep ({error})') from error
+    except Exception as error:
+        # Whatever the file does wrong. mmengine refuses imports without a word.
+        reason = str(error) or 'a sweep is plain Python without imports'
+        raise InputError(f'{path}: cannot be read as a sweep ({reason})') from error
     data = data.to_dict()['sweep']
+    if not isinstance(data, dict):
+        raise InputError(f'{path}: `sweep` must be a dictionary, got {type(data).__name__}')
     _check_keys(str(path), data, _SWEEP_KEYS)
     for key in ('id', 'title', 'base', 'split', 'grid', 'cells'):
         if key not in data:
@@ -145,14 +150,41 @@ def read_sweep(path: str | os.PathLike) -> Sweep:
     for key, allowed in (('split', _SPLITS), ('grid', ('paper', 'ours'))):
         if data[key] not in allowed:
             raise InputError(f'{path}: {key} is one of {allowed}, got {data[key]!r}')
+    for key, targets in data.get('keys', {}).items():
+        several = isinstance(targets, list | tuple) and all(isinstance(t, str) for t in targets)
+        if not several and not isinstance(targets, str):
+            raise InputError(
+                f'{path}: keys[{key!r}] must be a dotted key or a list of them, got {targets!r}'
+            )
+    for name in ('common', 'keys'):
+        if any(not isinstance(key, str) for key in data.get(name, {})):
+            raise InputError(f'{path}: the keys of `{name}` are words, got {data[name]!r}')
+    if any(not isinstance(name, str) for name in data.get('chosen', [])):
+        raise InputError(f'{path}: `chosen` holds names of cells, got {data["chosen"]!r}')
     cells = tuple(_cell(path, data, cell) for cell in data['cells'])
     _check_names(path, cells, data.get('chosen', []))
-    seeds = tuple(data.get('seeds', (42,)))
-    if not cells or not seeds or any(type(seed) is not int for seed in seeds):
-        raise InputError(f'{path}: needs a cell or more, and seeds that are whole numbers')
-    prepare = tuple(tuple(map(str, command)) for command in data.get('prepare', ()))
+    if not cells:
+        raise InputError(f'{path}: needs a cell or more')
+    seeds = check_seeds(data.get('seeds', (42,)), str(path))
+    prepare = tuple(data.get('prepare', ()))
+    for step in prepare:
+        if not isinstance(step, dict) or set(step) != {'command', 'makes'}:
+            raise InputError(f'{path}: a step of `prepare` has `command` and `makes`, got {step!r}')
     return Sweep(path, data['id'], data['title'], data['split'], data['grid'], cells,
                  data.get('says', ''), seeds, prepare)  # fmt: skip
+
+
+def check_seeds(seeds: Sequence[int], place: str) -> tuple[int, ...]:
+    """Return seeds as a tuple.
+
+    Raises:
+        InputError: If there is none, one is no whole number from 0 on, or one comes twice.
+    """
+    if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds):
+        raise InputError(f'{place}: seeds are whole numbers from 0 on, got {list(seeds)}')
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f'{place}: seeds {list(seeds)}, name each once')
+    return tuple(seeds)
 
 
 def cell_config(cell: Cell) -> Config:
@@ -177,12 +209,12 @@ def write_cell(sweep: Sweep, cell: Cell, seed: int, path: Path) -> None:
     """
     options = {**cell.options, 'randomness.seed': seed}
     base = Path(os.path.relpath(cell.base.resolve(), path.parent.resolve())).as_posix()
+    title = ' '.join(f'{sweep.id}, {sweep.title}: {cell.folder}'.split())
     text = (
-        f'# {sweep.id}, {sweep.title}: {cell.name}. Written by tools/sweep.py {sweep.path.name}\n'
+        f'# {title.replace("{{", "")}. Written by tools/sweep.py {sweep.path.name}\n'
         f'_base_ = {base!r}\n{Config(nested(options)).pretty_text}'
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding='utf-8')
+    write_whole(path, text)
 
 
 def _cell(path: Path, data: Mapping, cell: object) -> Cell:
@@ -202,7 +234,11 @@ def _cell(path: Path, data: Mapping, cell: object) -> Cell:
     settings |= own.get('settings', {})
     name = own.get('name') or ', '.join(f'{k} {_text(v)}' for k, v in settings.items())
     if not name:
-        raise InputError(f'{place}: needs a `name`, since it has no settings')
+        unknown = [key for key in options if key not in data.get('common', {}) and '.' not in key]
+        hint = f'; {unknown[0]!r} is no short name of `keys` ({", ".join(keys)})' if unknown else ''
+        raise InputError(f'{place}: needs a `name`, since it has no settings{hint}')
+    if 'randomness.seed' in options:
+        raise InputError(f'{place}: randomness.seed cannot be a key; use `seeds`')
     base = (path.parent / own.get('base', data['base'])).resolve()
     base = Path(os.path.relpath(base))
     if not base.is_file():
@@ -217,7 +253,7 @@ def _text(value: Any) -> str:
 
 def _folder(name: str) -> str:
     words = re.sub(r'[^A-Za-z0-9._+]+', '-', name.replace(', ', '_'))
-    return re.sub(r'-*_-*', '_', words).strip('-._')
+    return re.sub(r'-*_-*', '_', words).strip('-._')[:100]
 
 
 def _check_keys(place: str, data: Mapping, known: Mapping[str, type]) -> None:
@@ -235,6 +271,12 @@ def _check_keys(place: str, data: Mapping, known: Mapping[str, type]) -> None:
 def _check_names(path: Path, cells: Sequence[Cell], chosen: Sequence[str]) -> None:
     seen: dict[str, Cell] = {}
     for cell in cells:
+        for test, labels in cell.tests.items():
+            if not isinstance(labels, str) or not re.fullmatch(r'[\w-]+', test):
+                raise InputError(
+                    f'{path}, cell {cell.name!r}: `tests` gives a label file to each name of '
+                    f'letters, digits and _, got {test!r}: {labels!r}'
+                )
         if not cell.folder:
             raise InputError(f'{path}: the name {cell.name!r} has no letter or digit')
         if cell.folder in seen:

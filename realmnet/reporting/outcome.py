@@ -24,6 +24,7 @@ class Outcome:
         data: ``'synthetic'`` marks synthetic results, ``'quick'`` those of quick mode; ``''`` is
             real data.
         command: How to run it.
+        lacking: Seeds that are not among the runs, in words; empty where all are.
 
     Example:
         >>> cell = Outcome('T_P 0.5, T_N 1', {'T_P': 0.5, 'T_N': 1}, {'F1': '0.8006'}, [])
@@ -39,3 +40,4 @@ class Outcome:
     chosen: bool = False
     data: str = ''
     command: str = ''
+    lacking: str = ''

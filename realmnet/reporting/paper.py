@@ -286,6 +286,10 @@ def draw(
         InputError: If a cell lacks the setting that a figure is drawn over.
     """
     ran = sum(bool(outcome.runs) for outcome in outcomes)
+    notes = [*notes, *(f'{o.name}: {o.lacking}.' for o in outcomes if o.lacking)]
+    one_run = part.kind == 'comparison' or any(chart.form == 'radar' for chart in part.charts)
+    if one_run and any(len(outcome.runs) > 1 for outcome in outcomes):
+        notes.append('Of several seeds, the comparison and the radar plot show the first.')
     if part.kind == 'classes':
         classes = _class_names(outcomes)
         tables = class_value_tables(outcomes, classes, part.target, bootstrap, progress)
@@ -294,7 +298,8 @@ def draw(
         return Drawn(found, {}, ran, len(outcomes))
     if part.kind == 'comparison':
         table = comparison_table(outcomes, part.target, bootstrap=bootstrap)
-        return Drawn([replace(table, name=part.name)], {}, ran, len(outcomes))
+        table = replace(table, name=part.name, notes=[*notes, *table.notes])
+        return Drawn([table], {}, ran, len(outcomes))
     if part.kind == 'protocol':
         entries = entries_by_source(outcomes, part.target, bootstrap, progress=progress)
         ran, cells = sum(bool(e.estimates) for e in entries[:-1]), len(entries) - 1

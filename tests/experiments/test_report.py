@@ -10,7 +10,7 @@ from realmnet.errors import InputError
 from realmnet.evaluation.predictions import Predictions, write_predictions
 from realmnet.experiments.collect import collect
 from realmnet.experiments.record import Record
-from realmnet.experiments.report import Results, make_section, sweep_item
+from realmnet.experiments.report import Results, item_of, make_section
 from realmnet.experiments.sweep import is_sweep, read_sweep
 from realmnet.reporting.paper import PAPER
 
@@ -37,9 +37,8 @@ def finish(sweep, folder, *cells, **record):
         patients = np.array([f'p{i // 2}' for i in range(40)])
         predictions = Predictions(names, patients, scores, truth, classes)
         write_predictions(predictions, place / 'val.csv')
-        Record(sweep.name, cell.name, 42, {}, 'done', tests={'val': 'val.csv'}, **record).write(
-            place
-        )
+        run = Record(sweep.name, cell.name, 42, {}, 'done', tests={'val': 'val.csv'}, **record)
+        run.write(place)
 
 
 def test_every_sweep_file_has_a_place_in_the_paper_and_every_part_its_file():
@@ -96,6 +95,24 @@ def test_a_sweep_of_ones_own_has_a_table_and_a_figure(tmp_path):
 )
 """)
     finish(read_sweep(path), tmp_path / 'decay')
-    section = make_section(sweep_item(path), Results([tmp_path], bootstrap=20), tmp_path / 'out')
+    results = Results([tmp_path], bootstrap=20)
+    section = make_section(item_of(read_sweep(path)), results, tmp_path / 'out')
     assert [row[0] for row in section.tables[0].rows] == ['decay 0.01', 'decay 0.05', 'decay 0.1']
     assert section.figures['decay'].is_file()
+
+
+def test_seeds_that_are_lacking_are_named(tmp_path):
+    sweep = read_sweep(A5)
+    finish(sweep, tmp_path, *sweep.cells[:2])
+    Record(sweep.name, sweep.cells[0].name, 43, {}, 'failed').write(
+        tmp_path / sweep.cells[0].folder / 'seed-43'
+    )
+    outcomes = collect(sweep, [tmp_path])
+    assert [o.lacking for o in outcomes[:3]] == ['seed 43 failed', 'seed 43 not finished', '']
+    section = make_section(PAPER['A5'], Results([tmp_path], bootstrap=0), tmp_path / 'out')
+    assert 'alpha 0.1: seed 43 failed.' in section.tables[0].notes
+
+
+def test_a_part_of_the_paper_is_found_by_its_sweep():
+    item = item_of(read_sweep('configs/protocols/fig-3b_main-source.py'))
+    assert item.id == 'fig-3' and [part.name for part in item.parts] == ['fig_3b']

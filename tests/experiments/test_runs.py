@@ -13,7 +13,7 @@ import pytest
 from realmnet.errors import InputError
 from realmnet.experiments import runs as runs_module
 from realmnet.experiments.collect import collect
-from realmnet.experiments.plan import check_lists, plan_runs
+from realmnet.experiments.plan import check_files, plan_runs, same_cells
 from realmnet.experiments.record import first_difference, last_checkpoint, read_record
 from realmnet.experiments.runs import Machine, Sweeper, train_command
 from realmnet.experiments.sweep import read_sweep
@@ -68,10 +68,12 @@ def place(tmp_path, monkeypatch):
     for name in ('MYOPIA_MLRUS-20/MYOPIA_MLRUS-20.csv', 'val.csv', 'test.csv'):
         (lists / name).parent.mkdir(exist_ok=True)
         (lists / name).touch()
+    (tmp_path / 'weights.pth').touch()
     data = dict(
         id='mine', title='mine', base=str(ROOT / 'configs/ablations/linear-bce.py'), split='val',
         grid='ours', keys=dict(rate='model.backbone.drop_path_rate'),
-        common={'train_cfg.max_epochs': 1}, cells=[dict(rate=0.1), dict(rate=0.2)],
+        common={'train_cfg.max_epochs': 1, 'pretrained': str(tmp_path / 'weights.pth')},
+        cells=[dict(rate=0.1), dict(rate=0.2)],
     )  # fmt: skip
     (tmp_path / 'mine.py').write_text(f'sweep = {data!r}\n')
     return tmp_path
@@ -121,7 +123,59 @@ def test_what_was_cut_is_resumed_and_what_is_trained_is_only_tested(place):
     (place / 'works').touch()
     Sweeper(Machine()).run(plan(place)[1])
     trained = [line for line in trace(place) if not line.startswith('test')]
-    assert len(trained) == 1 and 'rate-0.1' in trained[0] and '--resume' in trained[0]
+    assert len(trained) == 1 and 'rate-0.1' in trained[0]
+    assert f'--resume {runs[0].folder}/now/epoch_0.pth ' in trained[0]
+
+
+def test_what_is_tested_already_counts_list_by_list(place):
+    (place / 'works').touch()
+    Sweeper(Machine()).run(plan(place)[1])
+    trace(place)
+    (place / 'out/rate-0.1/seed-42/val.csv').unlink()
+    Sweeper(Machine()).run(plan(place)[1])
+    lines = trace(place)
+    assert len(lines) == 1 and lines[0].startswith('test') and 'rate-0.1' in lines[0]
+    text = (place / 'mine.py').read_text()
+    (place / 'mine.py').write_text(text.replace("'val'", "'test'"))
+    assert [run.done for run in plan(place)[1]] == [False, False]
+    Sweeper(Machine()).run(plan(place)[1])
+    assert len(trace(place)) == 2
+    outcomes = collect(read_sweep(place / 'mine.py'), [place / 'out'])
+    assert [set(outcome.runs[0]) for outcome in outcomes] == [{'val', 'test'}] * 2
+
+
+def test_weights_that_are_not_there_are_named(place):
+    (place / 'weights.pth').unlink()
+    with pytest.raises(InputError, match=r"cell 'rate 0.1': pretrained='.*weights.pth' does not"):
+        check_files(*plan(place))
+
+
+def test_a_refused_plan_changes_no_file(place):
+    (place / 'works').touch()
+    Sweeper(Machine()).run(plan(place)[1])
+    file = place / 'out/rate-0.1/seed-42.py'
+    before = file.read_text()
+    text = (place / 'mine.py').read_text()
+    (place / 'mine.py').write_text(text.replace('train_cfg.max_epochs', 'train_cfg.val_begin'))
+    with pytest.raises(InputError, match='another config'):
+        plan(place)
+    assert file.read_text() == before
+
+
+def test_options_for_all_cells_are_checked_like_cells(place):
+    with pytest.raises(InputError, match=r'--cfg-options: unknown key .optim_wraper'):
+        plan(place, {'optim_wraper.optimizer.lr': 1.0})
+    with pytest.raises(InputError, match='use --seeds'):
+        plan(place, {'randomness.seed': 3})
+    plan(place, {'optim_wrapper.accumulative_counts': 4, 'train_dataloader.drop_last': True})
+
+
+def test_cells_that_quick_mode_makes_equal_are_named(place):
+    sweep = read_sweep('configs/ablations/fig-a6c_pretraining.py')
+    assert same_cells(plan_runs(sweep, place / 'a', quick=True)) == [
+        ['w/o pretraining', 'pretraining']
+    ]
+    assert same_cells(plan_runs(sweep, place / 'b')) == []
 
 
 def test_runs_share_the_gpus(place):
@@ -133,6 +187,9 @@ def test_runs_share_the_gpus(place):
     assert gpus == {'0,1,2,3', '4,5,6,7'}
     with pytest.raises(InputError, match=r'3 run\(s\) at once on 4 GPU'):
         Machine.local(gpus=8, per_run=4, jobs=3)
+    for bad in ({'gpus': -1}, {'gpus': 2, 'per_run': 0}, {'gpus': 0, 'jobs': -2}):
+        with pytest.raises(InputError, match='expected a number from 1 on'):
+            Machine.local(**bad)
 
 
 def test_commands_of_a_dry_run_are_ordinary(place):
@@ -160,18 +217,18 @@ def test_results_of_another_config_are_refused(place):
 
 def test_missing_lists_are_named_with_the_command_that_makes_them(place):
     sweep, runs = plan(place)
-    check_lists(sweep, runs)
+    check_files(sweep, runs)
     (place / 'data/ImageSets/Main/val.csv').unlink()
     with pytest.raises(InputError, match=r"cell 'rate 0.1': .*val.csv does not exist; see data"):
-        check_lists(sweep, runs)
+        check_files(sweep, runs)
     sweep = read_sweep('configs/protocols/fig-3c_cyclic-source.py')
     runs = plan_runs(sweep, place / 'three', {'data_root': str(place / 'data')})
     with pytest.raises(InputError, match=r'CGP_wo-SUSTech/.*make it with: python .*make_protocols'):
-        check_lists(sweep, runs)
-    sweep = read_sweep('configs/ablations/fig-a5a_resampling.py')
-    runs = plan_runs(sweep, place / 'five', {'data_root': str(place / 'data')})[3:4]
+        check_files(sweep, runs)
+    sweep = read_sweep('configs/ablations/fig-a5a_resampling.py').only(['lp-ros 0.3'])
+    runs = plan_runs(sweep, place / 'five', {'data_root': str(place / 'data')})
     with pytest.raises(InputError, match=r'resampled/lp-ros-30.csv --method lp-ros --ratio 0.3'):
-        check_lists(sweep, runs)
+        check_files(sweep, runs)
 
 
 def test_a_model_that_cannot_be_built_is_named_before_anything_runs(place):

@@ -149,8 +149,17 @@ def test_nested_merges_into_a_dictionary_and_replaces_values():
         (dict(cells=[dict(rate=0.1), dict(rate=0.1)]), "two cells are named 'rate 0.1'"),
         (dict(cells=[{'name': 'a b'}, {'name': 'a-b'}]), r"two cells are named 'a-b' \(folder a-b"),
         (dict(cells=[{'model.backbone.drop_path_rate': 0.1}]), 'needs a `name`'),
+        (dict(cells=[dict(rat=0.1)]), r"'rat' is no short name of `keys` \(rate\)"),
         (dict(chosen=['rate 3']), "chosen cell 'rate 3' does not exist"),
-        (dict(seeds=['a']), 'seeds that are whole numbers'),
+        (dict(seeds=['a']), 'seeds are whole numbers from 0 on'),
+        (dict(seeds=[1, 1]), 'name each once'),
+        (dict(keys=dict(rate=3)), "keys.'rate'. must be a dotted key or a list of them, got 3"),
+        (dict(chosen=[['a']]), '`chosen` holds names of cells'),
+        (dict(common={1: 2}), 'the keys of `common` are words'),
+        (dict(prepare=['x']), 'has `command` and `makes`'),
+        (dict(cells=[dict(rate=0.1, tests={'val': 3})]), '`tests` gives a label file'),
+        (dict(cells=[dict(rate=0.1, tests={'../x': 'a'})]), '`tests` gives a label file'),
+        (dict(cells=[{'rate': 0.1, 'randomness.seed': 1}]), 'use `seeds`'),
     ],
 )  # fmt: skip
 def test_bad_sweeps_are_named(tmp_path, changes, message):
@@ -167,8 +176,12 @@ def test_missing_key_no_sweep_no_file(tmp_path):
         read_sweep('configs/ablations/linear-bce.py')
     with pytest.raises(InputError, match='no such sweep'):
         read_sweep('configs/ablations/none.py')
-    path.write_text('sweep = dict(')
-    with pytest.raises(InputError, match='cannot be read as a sweep'):
+    for text in ('sweep = dict(', 'sweep = 1 / 0', 'import numpy as np\nsweep = dict()'):
+        path.write_text(text)
+        with pytest.raises(InputError, match=r'cannot be read as a sweep \(.*\w'):
+            read_sweep(path)
+    path.write_text('sweep = [1]')
+    with pytest.raises(InputError, match='`sweep` must be a dictionary, got list'):
         read_sweep(path)
 
 
@@ -182,6 +195,12 @@ def test_missing_key_no_sweep_no_file(tmp_path):
         ('model.backbone.drop_path_rate', True, r'is a float \(0.5\), got True \(bool\)'),
         ('model.backbone.frozen_stages', 'two', r"is a int \(0\), got 'two' \(str\)"),
         ('pretrained.url', 'x', 'goes through .pretrained., which is no dictionary'),
+        ('train_dataloader.dataset.pipeline.0.prob', 1, 'it is no dictionary'),
+        ('optim_wrapper.optimizer', {'weightdecay': 0.1}, 'did you mean weight_decay?'),
+        ('optim_wrapper.optimizer', {'lr': 'high'}, 'optimizer.lr is a float'),
+        ('optim_wrapper.optimizer.type', 'AdamQ', "'AdamQ' is not a registered class"),
+        ('model.head.loss', dict(_delete_=True, type='TwoWay'), "'TwoWay' is not a registered"),
+        ('model.head.loss', dict(_delete_=True, type='TwoWayLoss', gamma=1), 'unknown key'),
     ],
 )  # fmt: skip
 def test_bad_options_are_named(option, value, message):
@@ -195,3 +214,11 @@ def test_arguments_of_the_class_are_keys_too():
     assert 'frozen_stages' not in cfg.model.backbone
     set_options(cfg, {'model.backbone.frozen_stages': 2, 'pretrained': None}, 'cell x')
     assert cfg.model.backbone.frozen_stages == 2 and cfg.pretrained is None
+
+
+def test_a_name_of_any_characters_gives_a_config_and_a_folder(tmp_path):
+    name = 'a\nb {{ fileDirname }} ' + 'x' * 300
+    read = read_sweep(sweep(tmp_path, cells=[dict(name=name, rate=0.1)]))
+    assert len(read.cells[0].folder) <= 100
+    write_cell(read, read.cells[0], 1, tmp_path / 'cell.py')
+    assert load_config(str(tmp_path / 'cell.py')).model.backbone.drop_path_rate == 0.1
