@@ -176,7 +176,11 @@ def test_missing_key_no_sweep_no_file(tmp_path):
         read_sweep('configs/ablations/linear-bce.py')
     with pytest.raises(InputError, match='no such sweep'):
         read_sweep('configs/ablations/none.py')
-    for text in ('sweep = dict(', 'sweep = 1 / 0', 'import numpy as np\nsweep = dict()'):
+    for text in (
+        'sweep = dict(',
+        'sweep = 1 / 0',
+        'from numpy import linspace\nsweep = dict(a=linspace(0, 1))',
+    ):
         path.write_text(text)
         with pytest.raises(InputError, match=r'cannot be read as a sweep \(.*\w'):
             read_sweep(path)
