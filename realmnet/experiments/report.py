@@ -158,7 +158,7 @@ def _draw(part: Part, results: Results) -> tuple[Drawn, str, bool]:
         return _heat_maps(part, results)
     sweep, outcomes = results.outcomes(results.configs / part.sweep)
     notes = [f'The paper: {sweep.says}'] if sweep.says else []
-    if sweep.grid == 'ours':
+    if sweep.grid == 'ours' and sweep.id in PAPER:
         notes.append('The paper does not print the grid; this one is ours.')
     drawn = draw(part, outcomes, notes, results.bootstrap, Progress(f'cells of {part.name}'))
     state = f'{drawn.ran} of {drawn.cells} cells have results'
