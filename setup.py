@@ -47,7 +47,10 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['realmnet', 'realmnet.*']),
-    package_data={'realmnet.reporting.published': ['*.csv', '*.json']},
+    package_data={
+        'realmnet.reporting': ['*.html', '*.md'],
+        'realmnet.reporting.published': ['*.csv', '*.json'],
+    },
     python_requires='>=3.11',
     install_requires=[
         'grad-cam>=1.5.5',

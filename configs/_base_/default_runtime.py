@@ -12,6 +12,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     epoch_seed=dict(type='EpochSeedHook'),
     label_order=dict(type='LabelOrderHook'),
+    description=dict(type='DescriptionHook'),
 )
 
 env_cfg = dict(

@@ -110,7 +110,9 @@ def find_field(image: np.ndarray) -> Box:
     )
 
 
-def square(image: np.ndarray, size: int, keep_aspect: bool = False) -> np.ndarray:
+def square(
+    image: np.ndarray, size: int, keep_aspect: bool = False, method: int | None = None
+) -> np.ndarray:
     """Resize to a square.
 
     Args:
@@ -118,6 +120,8 @@ def square(image: np.ndarray, size: int, keep_aspect: bool = False) -> np.ndarra
         size: Side of the result in pixels.
         keep_aspect: Pad the shorter side with black instead of stretching it. The paper
             stretches.
+        method: OpenCV's interpolation; where left out, area averages to shrink and bicubic to
+            enlarge.
 
     Returns:
         Shape (size, size, 3).
@@ -128,18 +132,19 @@ def square(image: np.ndarray, size: int, keep_aspect: bool = False) -> np.ndarra
     """
     height, width = image.shape[:2]
     if not keep_aspect:
-        return _resize(image, size, size)
+        return _resize(image, size, size, method)
     scale = size / max(height, width)
-    inner = _resize(image, max(1, round(width * scale)), max(1, round(height * scale)))
+    inner = _resize(image, max(1, round(width * scale)), max(1, round(height * scale)), method)
     result = np.zeros((size, size, *image.shape[2:]), np.uint8)
     top, left = (size - inner.shape[0]) // 2, (size - inner.shape[1]) // 2
     result[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
     return result
 
 
-def _resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    shrinks = image.shape[0] * image.shape[1] >= width * height
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+def _resize(image: np.ndarray, width: int, height: int, method: int | None) -> np.ndarray:
+    if method is None:
+        shrinks = image.shape[0] * image.shape[1] >= width * height
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return cv2.resize(image, (width, height), interpolation=method)
 
 

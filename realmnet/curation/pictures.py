@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from realmnet.curation.outputs import write_whole
 from realmnet.errors import InputError
@@ -63,7 +63,9 @@ def list_pictures(folder: str | Path) -> list[Path]:
     return sorted(found)
 
 
-def read_any_picture(path: str | Path, least_side: int = 0) -> np.ndarray:
+def read_any_picture(
+    path: str | Path, least_side: int = 0, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """Read a picture of any accepted format as RGB.
 
     Grey-scale becomes three equal channels, transparency is dropped, 16-bit values are shifted
@@ -73,6 +75,7 @@ def read_any_picture(path: str | Path, least_side: int = 0) -> np.ndarray:
         path: The file.
         least_side: If positive, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long
             as both sides stay at least this long, which is faster.
+        max_pixels: A larger picture is refused from its header.
 
     Returns:
         ``uint8`` of shape (H, W, 3), RGB.
@@ -87,12 +90,16 @@ def read_any_picture(path: str | Path, least_side: int = 0) -> np.ndarray:
         if path.stat().st_size == 0:
             raise InputError(f'{path}: the file is empty; copy it again')
         if is_dicom(path):
-            return _read_dicom(path)
-        return _read_pillow(path, least_side)
+            return _read_dicom(path, max_pixels)
+        return _read_pillow(path, least_side, max_pixels)
     except InputError:
         raise
+    except UnidentifiedImageError:
+        raise InputError(
+            f'{path}: cannot be read (it is not a JPEG, PNG, TIFF or BMP picture); take it out'
+        ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_large(path) from None
+        raise _too_large(path, max_pixels) from None
     except Exception as error:  # decoders raise whatever a broken file makes them raise
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise InputError(
@@ -174,21 +181,24 @@ def _is_picture(path: Path) -> bool:
         return False
 
 
-def _too_large(path: Path) -> InputError:
+def _too_large(path: Path, max_pixels: int) -> InputError:
     return InputError(
-        f'{path}: more than {MAX_PIXELS // 1_000_000} million pixels; no camera of this kind '
-        'makes such a picture, take it out'
+        f'{path}: more than {max_pixels / 1e6:g} million pixels; no camera of this kind makes '
+        'such a picture, take it out'
     )
 
 
-def _read_pillow(path: Path, least_side: int) -> np.ndarray:
+def _read_pillow(path: Path, least_side: int, max_pixels: int) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         with Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise _too_large(path)
-            if image.format == 'TIFF' and getattr(image, 'n_frames', 1) > 1:
-                raise InputError(f'{path}: has {image.n_frames} pages; save each as a picture')
+            if image.width * image.height > max_pixels:
+                raise _too_large(path, max_pixels)
+            # a JPEG may carry a second picture for phones (MPO); its first is the photograph
+            if image.format in ('TIFF', 'PNG') and getattr(image, 'n_frames', 1) > 1:
+                raise InputError(
+                    f'{path}: has {image.n_frames} pages or frames; save each as a picture'
+                )
             if image.format in ('JPEG', 'MPO') and (
                 pixels := _decode_jpeg(path, image, least_side)
             ):
@@ -223,7 +233,7 @@ def _decode_jpeg(path: Path, header: Image.Image, least_side: int) -> list[np.nd
     return [] if image is None else [cv2.cvtColor(image, cv2.COLOR_BGR2RGB)]
 
 
-def _read_dicom(path: Path) -> np.ndarray:
+def _read_dicom(path: Path, max_pixels: int) -> np.ndarray:
     try:
         import pydicom
         from pydicom.pixels import apply_color_lut, apply_voi_lut
@@ -232,8 +242,8 @@ def _read_dicom(path: Path) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         data = pydicom.dcmread(path)
-        if int(data.get('Rows', 0)) * int(data.get('Columns', 0)) > MAX_PIXELS:
-            raise _too_large(path)
+        if int(data.get('Rows', 0)) * int(data.get('Columns', 0)) > max_pixels:
+            raise _too_large(path, max_pixels)
         if int(data.get('NumberOfFrames', 1) or 1) > 1:
             raise InputError(f'{path}: has {data.NumberOfFrames} frames; export each as a picture')
         if str(data.get('BurnedInAnnotation', 'NO')).upper() == 'YES':

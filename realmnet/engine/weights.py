@@ -63,6 +63,7 @@ def load_weights(
     purpose: Literal['init', 'exact'] = 'init',
     prefix: str | None = None,
     source: str = 'the checkpoint',
+    quiet: bool = False,
 ) -> LoadReport:
     """Copy a checkpoint's tensors into ``model``.
 
@@ -77,6 +78,7 @@ def load_weights(
         prefix: take the keys below ``prefix.`` and drop the prefix, as when ``model`` is the
             backbone of what was saved; a file without such keys is taken as it is.
         source: how messages name the file.
+        quiet: log nothing when everything fits.
 
     Returns:
         The account of what was loaded.
@@ -103,6 +105,8 @@ def load_weights(
         raise CheckpointError(
             f'{title}, so these are not weights for this model.\n{report.differences()}'
         )
+    if quiet and report.complete:
+        return report
     rest = f', except\n{report.differences()}' if not report.complete else ', nothing is left over'
     print_log(f'{title}{rest}', logger='current')
     return report

@@ -12,6 +12,7 @@ from datetime import date
 
 import numpy as np
 
+from realmnet.curation.sources import PSMM_SOURCES
 from realmnet.errors import InputError
 from realmnet.evaluation.predictions import Predictions
 
@@ -19,11 +20,13 @@ from realmnet.evaluation.predictions import Predictions
 PM_CLASSES = ('S1', 'A2', 'A3', 'A4')
 PM = 'PM'
 UNITS = ('image', 'eye', 'patient')
+DIAGNOSIS_RULES = ('max', 'noisy-or')
 
 # ShenzhenEye-1_OD_2020-12-27_2, LishuiR-1_20230707@093423_R6, Zhongshan-1_4_OD4,
 # Zhongshan-66_23_11_1_OD1 (the folder of the picture, no date), 0_left; OU shows both eyes.
 _EYE = re.compile(r'_(?:PRE-)?(OD|OS|R|L|right|left)(?=\d*(?:_|$))', re.IGNORECASE)
 _DATE = re.compile(r'_(\d{4})-?(\d{2})-?(\d{2})(?=[@_]|$)')
+_PSMM_PATIENT = re.compile(r'([A-Za-z]+)-\d+(?=_|$)')
 _SIDES = {'od': 'OD', 'r': 'OD', 'right': 'OD', 'os': 'OS', 'l': 'OS', 'left': 'OS'}
 
 
@@ -58,24 +61,8 @@ def pathologic_myopia(
         >>> pathologic_myopia(p, 'eye').scores.tolist()
         [[0.8]]
     """
-    if classes is None:
-        classes = PM_CLASSES
-        if not set(classes) & set(predictions.classes) and 'M' in predictions.classes:
-            classes = ('M',)
-    missing = [name for name in classes if name not in predictions.classes]
-    if missing:
-        raise InputError(
-            f'pathologic myopia needs the classes {list(classes)}, and {missing} are not among '
-            f'{list(predictions.classes)}; name the classes that mean the disease'
-        )
-    columns = [predictions.classes.index(name) for name in classes]
-    scores = predictions.scores[:, columns]
-    if rule == 'max':
-        score = scores.max(1)
-    elif rule == 'noisy-or':
-        score = 1 - np.prod(1 - scores, axis=1)
-    else:
-        raise InputError(f"rule {rule!r} is unknown; use 'max' or 'noisy-or'")
+    columns = _columns(predictions.classes, classes)
+    score = diagnosis_score(predictions.scores, predictions.classes, rule, classes)
     truth = predictions.truth[:, columns].max(1)
     if unit not in UNITS:
         raise InputError(f'unit {unit!r} is unknown; use one of {UNITS}')
@@ -98,6 +85,53 @@ def pathologic_myopia(
     )
 
 
+def diagnosis_score(
+    scores: np.ndarray,
+    available: Sequence[str],
+    rule: str = 'max',
+    classes: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Reduce scores to one of pathologic myopia an image, as :func:`pathologic_myopia` does.
+
+    Args:
+        scores: Probabilities, shape (N, C).
+        available: The C class names.
+        rule: ``'max'`` or ``'noisy-or'``.
+        classes: As for :func:`pathologic_myopia`.
+
+    Returns:
+        Shape (N,).
+
+    Raises:
+        InputError: As for :func:`pathologic_myopia`.
+
+    Example:
+        >>> diagnosis_score(np.array([[0.2, 0.7]]), ['N', 'M']).tolist()
+        [0.7]
+    """
+    used = scores[:, _columns(available, classes)]
+    if rule == 'max':
+        return used.max(1)
+    if rule == 'noisy-or':
+        return 1 - np.prod(1 - used, axis=1)
+    raise InputError(f"rule {rule!r} is unknown; use 'max' or 'noisy-or'")
+
+
+def _columns(available: Sequence[str], classes: Sequence[str] | None) -> list[int]:
+    available = list(available)
+    if classes is None:
+        classes = PM_CLASSES
+        if not set(classes) & set(available) and 'M' in available:
+            classes = ('M',)
+    missing = [name for name in classes if name not in available]
+    if missing:
+        raise InputError(
+            f'pathologic myopia needs the classes {list(classes)}, and {missing} are not among '
+            f'{available}; name the classes that mean the disease'
+        )
+    return [available.index(name) for name in classes]
+
+
 def has_diagnosis(classes: Sequence[str]) -> bool:
     """Tell whether :func:`pathologic_myopia` finds its classes without being told them."""
     return set(PM_CLASSES) <= set(classes) or (
@@ -118,18 +152,53 @@ def eyes(predictions: Predictions) -> np.ndarray:
         >>> eyes(p).tolist()
         ['P-1 OD 2023-07-07']
     """
-    names = []
-    for filename, patient in zip(predictions.filenames, predictions.patients, strict=True):
-        stem = str(filename).rpartition('/')[2].rsplit('.', 1)[0]
-        side = _EYE.search(stem)
-        if side is None:
-            names.append(str(filename))
-            continue
-        parts = [str(patient), _SIDES[side[1].lower()]]
-        if (day := _DATE.search(stem)) and (known := _day(*day.groups())):
-            parts.append(known)
-        names.append(' '.join(parts))
-    return np.array(names, dtype=str)
+    pairs = zip(predictions.filenames, predictions.patients, strict=True)
+    return np.array([eye_of(str(name), str(who)) or str(name) for name, who in pairs], dtype=str)
+
+
+def eye_of(filename: str, patient: str) -> str | None:
+    """Name the eye and examination of one picture; None if its name does not tell the side.
+
+    Example:
+        >>> eye_of('0_left.jpg', '0'), eye_of('SUSTech-129_10.jpg', 'SUSTech-129')
+        ('0 OS', None)
+    """
+    stem = filename.rpartition('/')[2].rsplit('.', 1)[0]
+    side = _EYE.search(stem)
+    if side is None:
+        return None
+    parts = [patient, _SIDES[side[1].lower()]]
+    if (day := _DATE.search(stem)) and (known := _day(*day.groups())):
+        parts.append(known)
+    return ' '.join(parts)
+
+
+def patient_of(filename: str) -> str | None:
+    """Name the patient of a picture, where its name tells; None where it does not.
+
+    PSMM's names begin with source and number (``SUSTech-129_10.jpg``). Otherwise a name that
+    tells the side of the eye names the patient before it, in its folder: two folders may
+    count their patients alike.
+
+    Args:
+        filename: Relative to the folder of pictures, with ``/``.
+
+    Example:
+        >>> patient_of('SUSTech-129_10.jpg'), patient_of('day 1/0_left.jpg'), patient_of('x.jpg')
+        ('SUSTech-129', 'day 1/0', None)
+    """
+    folder, _, name = filename.rpartition('/')
+    stem = name.rsplit('.', 1)[0]
+    if (known := _PSMM_PATIENT.match(stem)) and known[1] in PSMM_SOURCES:
+        return known[0]
+    side = _EYE.search(stem)
+    if side is None:
+        return None
+    day = _DATE.search(stem)
+    patient = stem[: min(side.start(), day.start()) if day else side.start()]
+    if not patient:
+        return None
+    return f'{folder}/{patient}' if folder else patient
 
 
 def sources(predictions: Predictions) -> np.ndarray:

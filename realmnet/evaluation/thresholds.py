@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from realmnet.curation.outputs import write_whole
 from realmnet.errors import InputError
-from realmnet.evaluation.diagnosis import UNITS, has_diagnosis, pathologic_myopia
+from realmnet.evaluation.diagnosis import DIAGNOSIS_RULES, UNITS, has_diagnosis, pathologic_myopia
 from realmnet.evaluation.predictions import Predictions
 
 RULES = ('F1', 'youden', 'sensitivity')
@@ -155,25 +156,48 @@ def read_thresholds(path: str | os.PathLike, classes: Sequence[str] | None = Non
             f'{path}: no such thresholds file; tools/analysis_tools/choose_thresholds.py makes one'
         )
     try:
-        thresholds = Thresholds(**json.loads(path.read_text()))
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f'{path}: not a thresholds file ({error})') from None
+    return parse_thresholds(content, str(path), classes)
+
+
+def parse_thresholds(content: Any, place: str, classes: Sequence[str] | None = None) -> Thresholds:
+    """Check thresholds that stood in a file.
+
+    Args:
+        content: The fields of :class:`Thresholds`.
+        place: How messages name the file.
+        classes: As for :func:`read_thresholds`.
+
+    Raises:
+        InputError: As for :func:`read_thresholds`.
+    """
+    try:
+        thresholds = Thresholds(**content)
         values, diagnosis = (
             {name: float(value) for name, value in cuts.items()}
             for cuts in (thresholds.values, thresholds.diagnosis)
         )
         schema = set(thresholds.schema)
     except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f'{path}: not a thresholds file ({error})') from None
-    bad = [value for value in (*values.values(), *diagnosis.values()) if not 0 <= value <= 1]
-    if bad or set(values) != schema:
+        raise InputError(f'{place}: not a thresholds file ({error})') from None
+    if thresholds.diagnosis_rule not in DIAGNOSIS_RULES:
         raise InputError(
-            f'{path}: thresholds must be within [0, 1], one for each of {thresholds.schema}, and '
+            f'{place}: diagnosis_rule is {thresholds.diagnosis_rule!r}, expected one of '
+            f'{DIAGNOSIS_RULES}'
+        )
+    bad = [value for value in (*values.values(), *diagnosis.values()) if not 0 <= value <= 1]
+    if bad or set(values) != schema or not set(diagnosis) <= set(UNITS):
+        raise InputError(
+            f'{place}: thresholds must be within [0, 1], one for each of {thresholds.schema}, and '
             f'are {values | diagnosis}'
         )
     if classes is not None and set(classes) != set(values):
         raise InputError(
-            f'{path}: thresholds are for {thresholds.schema}, the predictions have {list(classes)}'
+            f'{place}: thresholds are for {thresholds.schema}, needed are those of {list(classes)}'
         )
-    return thresholds
+    return replace(thresholds, values=values, diagnosis=diagnosis)
 
 
 def find_thresholds(

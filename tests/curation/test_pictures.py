@@ -181,7 +181,7 @@ def test_listing(tmp_path):
 def test_no_picture_at_all_is_said_plainly(tmp_path):
     path = tmp_path / 'a.jpg'
     path.write_text('hello')
-    with pytest.raises(InputError, match='cannot identify'):
+    with pytest.raises(InputError, match='is not a JPEG'):
         read_any_picture(path)
 
 

@@ -154,7 +154,7 @@ def test_thresholds_file(tmp_path):
     content = json.loads(path.read_text())
     assert {'schema', 'rule', 'values', 'source', 'required'} <= set(content)
     assert content['diagnosis']['image'] == pytest.approx(0.15)
-    with pytest.raises(InputError, match='the predictions have'):
+    with pytest.raises(InputError, match='needed are those of'):
         read_thresholds(path, ['N'])
     path.write_text(json.dumps(content | {'values': {'M': 7}}))
     with pytest.raises(InputError, match=r'within \[0, 1\]'):

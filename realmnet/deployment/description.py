@@ -1,0 +1,351 @@
+"""What a model says of itself, as JSON data that is checked and never executed.
+
+The description travels with the weights: in a checkpoint as text under ``meta['realmnet']``, in
+an ONNX file as metadata. It holds all that is needed to go from a picture to findings.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+import realmnet
+from realmnet.curation.borders import find_field, square
+from realmnet.curation.label_table import LabelSchema
+from realmnet.curation.pictures import MAX_PIXELS, read_any_picture
+from realmnet.errors import InputError
+from realmnet.evaluation.thresholds import Thresholds, parse_thresholds
+
+FORMAT_VERSION = 1
+#: Where a checkpoint (in ``meta``) and an ONNX file (in its metadata) hold the description.
+KEY = 'realmnet'
+#: OpenCV's method by the name that mmcv's ``Resize`` gives it.
+INTERPOLATIONS = {
+    'bilinear': cv2.INTER_LINEAR,
+    'bicubic': cv2.INTER_CUBIC,
+    'area': cv2.INTER_AREA,
+}
+#: A picture with a side shorter than this shows no fundus.
+LEAST_SIDE = 32
+
+_LARGEST_SIZE = 4096
+_LARGEST_TEXT = 1_000_000
+_LARGEST_NUMBER = 65_536
+_DEEPEST = 12
+_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
+# Keys with which a model configuration could read files, use the network or leave its registry.
+_FORBIDDEN_KEYS = ('_scope_', '_delete_', '_base_', 'checkpoint', 'init_cfg', 'pretrained')
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From a picture to what the network takes, as in training.
+
+    Attributes:
+        size: Side of the square in pixels.
+        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'area'``, as in mmcv's ``Resize``.
+        crop_border: Whether the black outer border is cut away first.
+        keep_aspect: Pad the shorter side with black instead of stretching it.
+
+    Raises:
+        InputError: If a field has a wrong type or is out of range.
+
+    Example:
+        >>> Preprocessing(size=64).apply(np.zeros((100, 200, 3), np.uint8)).shape
+        (64, 64, 3)
+    """
+
+    size: int
+    interpolation: str = 'bilinear'
+    crop_border: bool = False
+    keep_aspect: bool = False
+
+    def __post_init__(self) -> None:
+        if type(self.size) is not int or not LEAST_SIDE <= self.size <= _LARGEST_SIZE:
+            raise InputError(
+                f'preprocessing.size must be a number of pixels from {LEAST_SIDE} to '
+                f'{_LARGEST_SIZE}, got {self.size!r}'
+            )
+        if not isinstance(self.interpolation, str) or self.interpolation not in INTERPOLATIONS:
+            raise InputError(
+                f'preprocessing.interpolation must be one of {list(INTERPOLATIONS)}, got '
+                f'{self.interpolation!r}'
+            )
+        for name in ('crop_border', 'keep_aspect'):
+            if type(getattr(self, name)) is not bool:
+                raise InputError(
+                    f'preprocessing.{name} must be true or false, got {getattr(self, name)!r}'
+                )
+
+    def apply(self, picture: np.ndarray) -> np.ndarray:
+        """Crop and resize; a picture that needs neither comes back bit by bit.
+
+        Args:
+            picture: ``uint8`` RGB of shape (H, W, 3).
+
+        Returns:
+            ``uint8`` RGB of shape (size, size, 3).
+
+        Raises:
+            InputError: If it is of another type or shape, or a side is shorter than
+                :data:`LEAST_SIDE`.
+        """
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise InputError(
+                f'expected a picture of type uint8 and shape (H, W, 3), got {picture.dtype} and '
+                f'{picture.shape}; convert it to 8-bit RGB'
+            )
+        height, width = picture.shape[:2]
+        if min(height, width) < LEAST_SIDE:
+            raise InputError(
+                f'the picture has {width} x {height} pixels, expected {LEAST_SIDE} or more each '
+                'way; take it out'
+            )
+        if self.crop_border:
+            left, top, right, bottom = find_field(picture)
+            picture = picture[top:bottom, left:right]
+        return square(picture, self.size, self.keep_aspect, INTERPOLATIONS[self.interpolation])
+
+    def read(self, path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """Read a file of any accepted format and apply the preprocessing.
+
+        Like ``tools/dataset_tools/prepare_images.py`` it lets libjpeg skip work on pictures
+        of more than twice the size.
+
+        Args:
+            path: JPEG, PNG, TIFF, BMP or DICOM.
+            max_pixels: Larger pictures are refused from their header.
+
+        Returns:
+            ``uint8`` RGB of shape (size, size, 3).
+
+        Raises:
+            InputError: As for :func:`realmnet.curation.pictures.read_any_picture` and
+                :meth:`apply`, naming the file.
+        """
+        picture = read_any_picture(path, least_side=2 * self.size, max_pixels=max_pixels)
+        try:
+            return self.apply(picture)
+        except InputError as error:
+            raise InputError(f'{path}: {error}') from None
+
+
+@dataclass(frozen=True)
+class Training:
+    """Where the weights come from.
+
+    Attributes:
+        experiment: Name of the configuration with the time of the run.
+        seed: Its seed.
+        data: Label file and picture layout, without a local path.
+        synthetic: Whether the pictures were drawn by this project's generator; None if unknown.
+        images: Pictures trained on.
+        epochs: Epochs that the weights have seen.
+    """
+
+    experiment: str = ''
+    seed: int | None = None
+    data: str = ''
+    synthetic: bool | None = None
+    images: int | None = None
+    epochs: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """All that is needed to go from a picture to findings, except the weights.
+
+    Attributes:
+        classes: Class names in the order of the outputs.
+        preprocessing: From a picture to the network's size.
+        network: The model's configuration as plain data; each ``type`` in it is looked up among
+            registered names when the model is built.
+        schema: Name of the label schema.
+        class_names: Readable names; those of ``classes`` where not given.
+        mean: Subtracted from red, green, blue (0 to 255).
+        std: Then divides.
+        thresholds: Chosen on the development split, or None.
+        training: Where the weights come from.
+        realmnet_version: Version that wrote the description.
+
+    Raises:
+        InputError: If a field has a wrong type, is out of range or contradicts another.
+
+    Example:
+        >>> network = {'type': 'ImageClassifier', 'backbone': {'type': 'RealMTinyViT'},
+        ...            'head': {'type': 'ResidualAttentionHead', 'num_classes': 1}}
+        >>> description = ModelDescription(('M',), Preprocessing(64), network)
+        >>> ModelDescription.from_json(description.to_json()) == description
+        True
+    """
+
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    network: dict[str, Any]
+    schema: str = 'custom'
+    class_names: tuple[str, ...] = ()
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (255.0, 255.0, 255.0)
+    thresholds: Thresholds | None = None
+    training: Training = Training()
+    realmnet_version: str = realmnet.__version__
+
+    def __post_init__(self) -> None:
+        for name in ('classes', 'class_names'):
+            value = getattr(self, name)
+            if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
+                raise InputError(f'{name} must be a list of names, got {value!r}')
+            object.__setattr__(self, name, tuple(value))
+        for name in ('schema', 'realmnet_version'):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(f'{name} must be text, got {getattr(self, name)!r}')
+        # checks the names against each other, and fills in the readable ones
+        schema = LabelSchema(self.schema, self.classes, self.class_names)
+        object.__setattr__(self, 'class_names', schema.class_names)
+        object.__setattr__(self, 'mean', _three_numbers('mean', self.mean))
+        object.__setattr__(self, 'std', _three_numbers('std', self.std))
+        if min(self.std) <= 0:
+            raise InputError(f'std must be positive, got {list(self.std)}')
+        if self.thresholds is not None and set(self.thresholds.values) != set(self.classes):
+            raise InputError(
+                f'thresholds are for {list(self.thresholds.values)}, the classes are '
+                f'{list(self.classes)}'
+            )
+        _check_training(self.training)
+        check_network(self.network)
+        outputs = self.network['head'].get('num_classes', len(self.classes))
+        if outputs != len(self.classes):
+            raise InputError(
+                f'network.head.num_classes is {outputs}, but there are {len(self.classes)} '
+                f'classes {list(self.classes)}: the weights belong to another label schema; use '
+                'the configuration that they were trained with'
+            )
+
+    def to_json(self) -> str:
+        """Write as JSON text."""
+        content = {'format_version': FORMAT_VERSION, **asdict(self)}
+        return json.dumps(content, indent=1, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, place: str = 'the model') -> ModelDescription:
+        """Read what :meth:`to_json` wrote.
+
+        Args:
+            text: JSON.
+            place: How messages name the model.
+
+        Raises:
+            InputError: One sentence naming the field, if the text is no JSON object, of a later
+                format, lacks a field or has one too many, or a value is of a wrong type or size.
+        """
+        try:
+            return cls(**_read_fields(text))
+        except InputError as error:
+            raise InputError(
+                f'{place}: its description cannot be used: {error}; make the file again with '
+                'tools/deployment/pack.py'
+            ) from None
+
+
+def check_network(network: Any) -> None:
+    """Check that a model configuration is plain data that only names registered classes.
+
+    Args:
+        network: The configuration.
+
+    Raises:
+        InputError: If it is no ``ImageClassifier`` with backbone and head; a ``type`` is a dotted
+            path or no name; a key could read files or leave the registry; a value is no JSON
+            value, or too large.
+    """
+    if not isinstance(network, dict) or network.get('type') != 'ImageClassifier':
+        raise InputError("network must be an object of the type 'ImageClassifier'")
+    for part in ('backbone', 'head'):
+        if not isinstance(network.get(part), dict) or 'type' not in network[part]:
+            raise InputError(f'network.{part} must be an object with a type')
+    if extra := set(network) - {'type', 'backbone', 'neck', 'head'}:
+        raise InputError(f'network may hold type, backbone, neck and head, and not {sorted(extra)}')
+    _check_plain(network, 'network', 0)
+
+
+def _check_plain(value: Any, place: str, depth: int) -> None:
+    if depth > _DEEPEST:
+        raise InputError(f'{place} is nested more than {_DEEPEST} deep')
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str) or key in _FORBIDDEN_KEYS:
+                raise InputError(f'{place} may not hold the key {key!r}')
+            if key == 'type' and not (isinstance(item, str) and _NAME.fullmatch(item)):
+                raise InputError(f'{place}.type must be the name of a registered class: {item!r}')
+            _check_plain(item, f'{place}.{key}', depth + 1)
+    elif isinstance(value, list):
+        if len(value) > 1000:
+            raise InputError(f'{place} has {len(value)} items, 1,000 are allowed')
+        for item in value:
+            _check_plain(item, place, depth + 1)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        if not abs(value) <= _LARGEST_NUMBER:  # NaN too
+            raise InputError(f'{place} is {value}, at most {_LARGEST_NUMBER} is allowed')
+    elif not (value is None or isinstance(value, bool | str)):
+        raise InputError(f'{place} is no plain value but a {type(value).__name__}')
+
+
+def _read_fields(text: str) -> dict[str, Any]:
+    """Turn JSON text into the arguments of :class:`ModelDescription`."""
+    if not isinstance(text, str) or len(text) > _LARGEST_TEXT:
+        raise InputError(f'it must be text of at most {_LARGEST_TEXT:,} characters')
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f'it is not JSON ({error})') from None
+    if not isinstance(content, dict):
+        raise InputError('it must be a JSON object')
+    version = content.pop('format_version', None)
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f'format_version is {version!r}, this is realmnet {realmnet.__version__}, which reads '
+            f'{FORMAT_VERSION}'
+        )
+    for name, kind in (('preprocessing', Preprocessing), ('training', Training)):
+        content[name] = kind(**_known(content.get(name), kind, name))
+    if content.get('thresholds') is not None:
+        thresholds = _known(content['thresholds'], Thresholds, 'thresholds')
+        content['thresholds'] = parse_thresholds(thresholds, 'thresholds')
+    return _known(content, ModelDescription, '')
+
+
+def _known(content: Any, kind: type, place: str) -> dict[str, Any]:
+    """Check that an object holds the fields of a dataclass and no others."""
+    names = {field.name for field in fields(kind)}
+    if not isinstance(content, Mapping) or set(content) != names:
+        found = sorted(map(str, content)) if isinstance(content, Mapping) else type(content)
+        raise InputError(f'{place or "it"} must hold {sorted(names)}, found {found}')
+    return dict(content)
+
+
+def _three_numbers(name: str, value: Any) -> tuple[float, float, float]:
+    if (
+        not isinstance(value, list | tuple)
+        or len(value) != 3
+        or not all(type(v) in (int, float) and math.isfinite(v) for v in value)
+    ):
+        raise InputError(f'{name} must be three numbers for red, green, blue, got {value!r}')
+    return tuple(map(float, value))
+
+
+def _check_training(training: Training) -> None:
+    kinds = {
+        'experiment': str, 'seed': int | None, 'data': str, 'synthetic': bool | None,
+        'images': int | None, 'epochs': int | None,
+    }  # fmt: skip
+    for name, kind in kinds.items():
+        if not isinstance(getattr(training, name), kind):
+            raise InputError(f'training.{name} has a wrong type: {getattr(training, name)!r}')

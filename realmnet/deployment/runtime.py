@@ -1,0 +1,218 @@
+"""Running an exported model with onnxruntime alone: no torch, no OpenMMLab."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from realmnet.curation.pictures import MAX_PIXELS
+from realmnet.deployment.description import KEY, ModelDescription
+from realmnet.deployment.picture_result import PictureResult
+from realmnet.errors import InputError
+from realmnet.evaluation.findings import MARGIN, Finding, findings_of
+
+try:
+    import onnxruntime
+except ImportError:
+    onnxruntime = None
+
+#: Names of the input and the output of the graph.
+PICTURES, SCORES = 'pictures', 'scores'
+
+
+class OnnxModel:
+    """Find what the classes of an exported model say about pictures.
+
+    Preprocessing, thresholds and classes come from the file. Every thread takes one picture at a
+    time through reading, preprocessing and network: that is faster than sharing the work on a
+    picture, and makes scores independent of their neighbours. Research software, not a medical
+    device.
+
+    Args:
+        path: File of ``tools/deployment/export.py``, ending in ``.onnx``.
+        threads: Pictures at the same time; as many as there are cores where left out.
+        flip: Average the scores of each picture and its mirror image.
+        max_pixels: Larger pictures are refused.
+        margin: See :func:`realmnet.evaluation.findings.findings_of`.
+
+    Attributes:
+        description: What the file says of itself.
+        session: The file, opened by onnxruntime.
+
+    Raises:
+        InputError: If onnxruntime is not installed, the number of threads is below 1, or the
+            file is missing, damaged, no ONNX file, refers to other files, or was not written by
+            ``tools/deployment/export.py``.
+
+    Example:
+        >>> model = OnnxModel('model.onnx')                      # doctest: +SKIP
+        >>> model.predict('a.jpg').grade                         # doctest: +SKIP
+        'A2'
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        threads: int | None = None,
+        flip: bool = False,
+        max_pixels: int = MAX_PIXELS,
+        margin: float = MARGIN,
+    ) -> None:
+        threads = (os.cpu_count() or 1) if threads is None else threads
+        if threads < 1:
+            raise InputError(f'the number of threads is {threads}, expected 1 or more')
+        self.session = open_session(path)
+        self.description = _description_of(self.session, path)
+        self.threads, self.flip, self.max_pixels = threads, flip, max_pixels
+        self.margin = margin
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix='picture')
+
+    def read(self, path: str | Path) -> np.ndarray:
+        """Read a file and preprocess it; see :meth:`Preprocessing.read`."""
+        return self.description.preprocessing.read(path, self.max_pixels)
+
+    def scores(self, pictures: np.ndarray) -> np.ndarray:
+        """Compute the probabilities of preprocessed pictures.
+
+        Args:
+            pictures: ``uint8`` RGB of shape (N, size, size, 3).
+
+        Returns:
+            ``float64`` of shape (N, C).
+        """
+        rows = list(self._pool.map(self._row, pictures))
+        return np.array(rows, np.float64).reshape(-1, len(self.description.classes))
+
+    def predict(self, picture: str | Path | np.ndarray) -> Finding:
+        """Find what one picture shows.
+
+        Args:
+            picture: A file, or pixels: ``uint8`` RGB of shape (H, W, 3), any size.
+
+        Raises:
+            InputError: If it cannot be read.
+        """
+        is_file = isinstance(picture, str | os.PathLike)
+        ready = self.read(picture) if is_file else self.description.preprocessing.apply(picture)
+        return self._finding(ready)
+
+    def stream(self, paths: Iterable[str | Path]) -> Iterator[PictureResult]:
+        """Yield the result of each picture, in order.
+
+        At most four pictures a thread are under way, so memory does not depend on how many
+        there are. One that cannot be read gives a problem and the rest goes on.
+
+        Args:
+            paths: Files; a generator will do.
+        """
+        waiting = iter(paths)
+        ahead: deque[Future] = deque()
+        try:
+            while True:
+                missing = 4 * self.threads - len(ahead)
+                ahead.extend(self._pool.submit(self._result, p) for p in islice(waiting, missing))
+                if not ahead:
+                    return
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+    def _result(self, path: str | Path) -> PictureResult:
+        try:
+            picture = self.read(path)
+        except InputError as error:
+            return PictureResult(Path(path), None, str(error))
+        except MemoryError:
+            return PictureResult(Path(path), None, f'{path}: does not fit into memory; take it out')
+        return PictureResult(Path(path), self._finding(picture), '', picture)
+
+    def _finding(self, picture: np.ndarray) -> Finding:
+        about, scores = self.description, self._row(picture)[None]
+        return findings_of(scores, about.classes, about.thresholds, self.margin)[0]
+
+    def _row(self, picture: np.ndarray) -> np.ndarray:
+        """Probabilities of one preprocessed picture."""
+        row = self._run(picture)
+        return (row + self._run(picture[:, ::-1])) / 2 if self.flip else row
+
+    def _run(self, picture: np.ndarray) -> np.ndarray:
+        batch = np.ascontiguousarray(picture[None])
+        return self.session.run([SCORES], {PICTURES: batch})[0][0].astype(np.float64)
+
+
+def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSession:
+    """Open an ONNX file with onnxruntime, on the CPU.
+
+    The file is read into memory, and what it names outside itself is looked for in an empty
+    folder: a file from a stranger can make this program read no other file.
+
+    Args:
+        path: The file.
+        threads: Threads that share the work on one call.
+
+    Raises:
+        InputError: If onnxruntime is not installed, or it cannot use the file.
+    """
+    if onnxruntime is None:
+        raise InputError(f'{path}: needs onnxruntime; run pip install onnxruntime')
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f'{path}: no such file; make it with tools/deployment/export.py')
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what is wrong is raised, once
+    with tempfile.TemporaryDirectory() as empty:
+        options.add_session_config_entry(
+            'session.model_external_initializers_file_folder_path', empty
+        )
+        try:
+            return onnxruntime.InferenceSession(
+                path.read_bytes(), options, providers=['CPUExecutionProvider']
+            )
+        except OSError:
+            raise
+        except Exception as error:  # onnxruntime's exceptions share no class of their own
+            reason = ' '.join(str(error).split())
+    if 'External data' in reason:
+        raise InputError(
+            f'{path}: refers to other files, which are not read; export the model as one file'
+        )
+    if 'INVALID_PROTOBUF' in reason or 'No graph was found' in reason:
+        raise InputError(f'{path}: is cut short, or no ONNX file; copy or export it again')
+    raise InputError(
+        f'{path}: onnxruntime {onnxruntime.__version__} cannot use it ({reason[:160]}); install '
+        'a newer onnxruntime or export the model again'
+    )
+
+
+def _description_of(session: onnxruntime.InferenceSession, path: str | Path) -> ModelDescription:
+    text = session.get_modelmeta().custom_metadata_map.get(KEY)
+    if text is None:
+        raise InputError(
+            f'{path}: does not say how it is to be used (classes, size, thresholds); make it with '
+            'tools/deployment/export.py'
+        )
+    description = ModelDescription.from_json(text, str(path))
+    size, classes = description.preprocessing.size, len(description.classes)
+    expected = [
+        (PICTURES, 'tensor(uint8)', [size, size, 3]), (SCORES, 'tensor(float)', [classes])
+    ]  # fmt: skip
+    found = [
+        (node.name, node.type, list(node.shape[1:]))
+        for node in [*session.get_inputs(), *session.get_outputs()]
+    ]
+    if found != expected:
+        raise InputError(
+            f'{path}: takes and gives {found}, its description expects {expected}; make it again '
+            'with tools/deployment/export.py'
+        )
+    return description

@@ -1,0 +1,112 @@
+"""Every checkpoint says what it needs to go from a picture to findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+
+from realmnet.curation.label_table import LabelSchema, get_schema
+from realmnet.deployment.describe import SYNTHETIC, describe, how_prepared
+from realmnet.deployment.description import KEY, ModelDescription, Training
+from realmnet.errors import InputError
+
+from .config import datasets
+
+
+def describe_config(
+    cfg: Config, classes: Mapping | None = None, training: Training | None = None
+) -> ModelDescription:
+    """Describe the model of a configuration that the user trusts.
+
+    Args:
+        cfg: The configuration, already read.
+        classes: ``classes`` and ``class_names`` of the checkpoint, where known.
+        training: Where the weights come from.
+
+    Returns:
+        The description, without thresholds.
+
+    Raises:
+        InputError: If the configuration has no dataset of this project, is for other classes
+            than the checkpoint, or cannot be described.
+    """
+    data = next(datasets(cfg), None)
+    if data is None:
+        raise InputError('the configuration has no dataset, so its classes are unknown')
+    schema = get_schema(data.get('schema', 'PSMM'))
+    trained_on = list((classes or {}).get('classes') or schema.classes)
+    if trained_on != list(schema.classes):
+        raise InputError(
+            f'the checkpoint was trained on classes {trained_on}, the configuration has '
+            f'{list(schema.classes)}; name the configuration of the training'
+        )
+    pictures = next(datasets(cfg, ('test', 'val')), None)
+    if pictures is None:
+        raise InputError('the configuration has no test or val dataset, whose pipeline is needed')
+    root = Path(data.get('data_root', ''))
+    prefix = data.get('data_prefix', '')
+    prefix = prefix.get('img_path', '') if isinstance(prefix, Mapping) else prefix
+    return describe(
+        cfg.model,
+        pictures.pipeline,
+        LabelSchema(schema.name.removesuffix('-resampled'), schema.classes, schema.class_names),
+        training=training,
+        **how_prepared(root / prefix, root / 'JPEGImages', root),
+    )
+
+
+def describe_training(cfg: Config, **known: Any) -> Training:
+    """Tell where weights come from, naming no local folder.
+
+    Args:
+        cfg: The configuration.
+        **known: Fields of :class:`Training` that the run knows.
+    """
+    data = next(datasets(cfg, ['train']), {})
+    root = Path(data.get('data_root', ''))
+    return Training(
+        data=f'{data.get("type", "")} {Path(data.get("ann_file", "")).name}'.strip(),
+        synthetic=(root / SYNTHETIC).is_file() if root.is_dir() else None,
+        **known,
+    )
+
+
+@HOOKS.register_module()
+class DescriptionHook(Hook):
+    """Write the model's description into each checkpoint, as JSON text ``meta['realmnet']``.
+
+    ``tools/infer.py`` and the export read it. A model that cannot be described, for instance
+    because its test pipeline has further transforms, is trained all the same; the log says why.
+    """
+
+    def __init__(self) -> None:
+        self._described = True
+
+    def before_train(self, runner: Runner) -> None:
+        """Say at the start, once, if checkpoints will have no description."""
+        try:
+            describe_config(runner.cfg)
+        except InputError as error:
+            self._described = False
+            runner.logger.warning(
+                f'Checkpoints will not say how to be used outside the training: {error}.'
+            )
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add the description."""
+        if not self._described:
+            return
+        training = describe_training(
+            runner.cfg,
+            experiment=runner.experiment_name,
+            seed=runner.seed,
+            images=len(runner.train_dataloader.dataset),
+            epochs=checkpoint['meta'].get('epoch'),
+        )
+        checkpoint['meta'][KEY] = describe_config(runner.cfg, training=training).to_json()

@@ -1,0 +1,241 @@
+"""The findings of a folder as one HTML page that needs nothing else: no script, no network."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from realmnet.deployment.description import ModelDescription
+from realmnet.evaluation.findings import Finding, UnitFinding, Units
+from realmnet.reporting.contact_sheet import headline
+from realmnet.reporting.findings_table import NOTICE
+from realmnet.reporting.style import readable
+
+#: Rows of a table on the page, and those of them with a picture; the CSV files hold all.
+MOST_ROWS, MOST_PICTURES = 2000, 500
+_TEMPLATE = Path(__file__).with_name('findings_report.html')
+
+
+@dataclass
+class Summary:
+    """Counts over pictures.
+
+    Attributes:
+        pictures: All.
+        found: Class to pictures in which it was found.
+        grades: Grade to pictures.
+        staphyloma: Pictures with staphyloma; None if the classes do not tell.
+        disease: Pictures with pathologic myopia; None if the classes do not tell.
+        uncertain: Pictures with a decision that is too close to call.
+    """
+
+    pictures: int = 0
+    found: Counter = field(default_factory=Counter)
+    grades: Counter = field(default_factory=Counter)
+    staphyloma: int | None = None
+    disease: int | None = None
+    uncertain: int = 0
+
+    def add(self, finding: Finding) -> None:
+        """Count one picture."""
+        self.pictures += 1
+        self.found.update(finding.found)
+        self.uncertain += bool(finding.uncertain)
+        if finding.grade is not None:
+            self.grades[finding.grade] += 1
+        if finding.staphyloma is not None:
+            self.staphyloma = (self.staphyloma or 0) + finding.staphyloma
+        if finding.pathologic_myopia is not None:
+            self.disease = (self.disease or 0) + finding.pathologic_myopia
+
+
+def write_report(
+    path: Path,
+    thumbnails: Path,
+    findings: Callable[[], Iterable[tuple[str, Finding]]],
+    description: ModelDescription,
+    summary: Summary,
+    units: Units,
+    settings: dict[str, Any],
+    problems: list[tuple[str, str]],
+) -> None:
+    """Write the page, row by row.
+
+    Args:
+        path: File to write.
+        thumbnails: Folder with ``0000000.jpg`` and so on, in the order of the findings.
+        findings: Gives name and finding of each picture, from the first on.
+        description: The model's.
+        summary: Counts.
+        units: Eyes and patients.
+        settings: Of the run.
+        problems: Pictures that could not be read, with one sentence each.
+    """
+    before, after = _TEMPLATE.read_text(encoding='utf-8').split('<!-- content -->')
+    fields = {
+        'notice': html.escape(NOTICE),
+        'model': html.escape(settings['model']['name']),
+        'folder': html.escape(settings['folder']),
+        'digest': html.escape(settings['model']['sha256']),
+        'version': html.escape(settings['realmnet']),
+        'about': html.escape(_about(description, settings)),
+    }
+    temporary = path.with_name(f'.{path.name}.tmp')
+    with temporary.open('w', encoding='utf-8') as file:
+        file.write(Template(before).substitute(fields))
+        file.writelines(_cards(summary, problems))
+        file.writelines(_bars(description, summary))
+        file.writelines(_units(units, 'patient'))
+        file.writelines(_units(units, 'eye'))
+        file.writelines(_pictures(findings(), thumbnails, description, summary))
+        file.writelines(_problems(problems))
+        file.write(Template(after).substitute(fields))
+    temporary.replace(path)
+
+
+def _about(description: ModelDescription, settings: dict[str, Any]) -> str:
+    size = description.preprocessing.size
+    parts = [f'{size} x {size} px']
+    parts += ['black border cropped'] if description.preprocessing.crop_border else []
+    parts += ['averaged with the mirror image'] if settings['flip'] else []
+    chosen = description.thresholds
+    parts.append(
+        f'thresholds by the rule {chosen.rule} on {chosen.images:,} pictures'
+        if chosen
+        else 'threshold .5 for every class, none was chosen'
+    )
+    if description.training.synthetic:
+        parts.append('trained on SYNTHETIC pictures: says nothing about patients')
+    return ' · '.join(parts)
+
+
+def _cards(summary: Summary, problems: list) -> Iterator[str]:
+    cards = [('pictures', summary.pictures, '')]
+    if summary.disease is not None:
+        cards.append(('with pathologic myopia', summary.disease, 'yes'))
+    if summary.staphyloma is not None:
+        cards.append(('with staphyloma', summary.staphyloma, ''))
+    cards.append(('too close to call', summary.uncertain, 'close'))
+    cards.append(('could not be read', len(problems), ''))
+    yield '<section class="cards">'
+    for text, number, kind in cards:
+        yield f'<div class="card {kind}"><b>{number:,}</b>{text}</div>'
+    yield '</section>\n'
+
+
+def _bars(description: ModelDescription, summary: Summary) -> Iterator[str]:
+    """Draw how often each class was found."""
+    names = dict(zip(description.classes, description.class_names, strict=True))
+    yield '<section><h2>Found in how many pictures</h2><table class="bars">'
+    for name in description.classes:
+        number = summary.found[name]
+        share = 100 * number / max(1, summary.pictures)
+        label = f'{name} {names[name]}' if names[name] != name else name
+        yield (
+            f'<tr><th>{html.escape(label)}</th><td><i style="width:{share:.1f}%"></i></td>'
+            f'<td class="n">{number:,}</td><td class="n">{share:.1f} %</td></tr>'
+        )
+    yield '</table></section>\n'
+
+
+def _units(units: Units, unit: str) -> Iterator[str]:
+    rows = list(islice(units.findings(unit), MOST_ROWS + 1))
+    if not rows:
+        return
+    told = any(row.grade is not None for row in rows)
+    number = f'{len(rows):,}' if len(rows) <= MOST_ROWS else f'more than {MOST_ROWS:,}'
+    yield f'<details><summary>By {unit} ({number})</summary>'
+    if units.unnamed[unit]:
+        yield (
+            f'<p class="small">{units.unnamed[unit]:,} pictures are left out, whose names do not '
+            f'tell the {unit}.</p>'
+        )
+    yield f'<table class="rows"><thead><tr><th>{unit}</th><th class="n">pictures</th>'
+    yield '<th>worst grade</th><th>staphyloma</th>' if told else ''
+    yield '<th>pathologic myopia</th></tr></thead><tbody>'
+    for row in rows[:MOST_ROWS]:
+        yield f'<tr><td>{html.escape(row.name)}</td><td class="n">{row.images}</td>'
+        if told:
+            yield f'<td>{readable(row.grade or "")}</td><td>{_word(row.staphyloma)}</td>'
+        yield f'<td>{_diagnosis(row, row.uncertain)}</td></tr>\n'
+    yield '</tbody></table>'
+    yield _more(rows, f'{unit}s.csv')
+    yield '</details>\n'
+
+
+def _pictures(
+    findings: Iterable[tuple[str, Finding]],
+    thumbnails: Path,
+    description: ModelDescription,
+    summary: Summary,
+) -> Iterator[str]:
+    yield '<section><h2>By picture</h2>'
+    yield (
+        '<p class="small">Scores of every class; the ones that count as found are framed. '
+        'Amber: too close to call.</p><table class="rows"><thead><tr><th></th>'
+        '<th>picture</th><th>finding</th>'
+    )
+    yield '' if summary.disease is None else '<th>pathologic myopia</th>'
+    yield ''.join(f'<th class="s">{html.escape(c)}</th>' for c in description.classes)
+    yield '</tr></thead><tbody>'
+    for number, (name, finding) in enumerate(islice(findings, MOST_ROWS)):
+        image = ''
+        thumbnail = thumbnails / f'{number:07d}.jpg'
+        if number < MOST_PICTURES and thumbnail.is_file():
+            data = base64.b64encode(thumbnail.read_bytes()).decode('ascii')
+            image = f'<img alt="" src="data:image/jpeg;base64,{data}">'
+        close = ', '.join(finding.uncertain)
+        yield f'<tr{" class=close" if close else ""}><td class="p">{image}</td>'
+        yield f'<td class="f">{html.escape(name)}</td><td>{html.escape(headline(finding))}'
+        yield f'<span class="q">? {html.escape(close)}</span></td>' if close else '</td>'
+        if summary.disease is not None:
+            yield f'<td>{_diagnosis(finding, False)}</td>'
+        yield ''.join(_score(c, finding) for c in description.classes) + '</tr>\n'
+    yield '</tbody></table>'
+    if summary.pictures > MOST_ROWS:
+        yield (
+            f'<p class="small">The first {MOST_ROWS:,} of {summary.pictures:,}; all are in '
+            'findings.csv.</p>'
+        )
+    yield '</section>\n'
+
+
+def _problems(problems: list[tuple[str, str]]) -> Iterator[str]:
+    if not problems:
+        return
+    yield '<section><h2>Could not be read</h2><ul>'
+    for _, problem in problems[:MOST_ROWS]:
+        yield f'<li>{html.escape(problem)}</li>\n'
+    yield '</ul>' + _more(problems, 'problems.csv') + '</section>\n'
+
+
+def _more(rows: list, file: str) -> str:
+    if len(rows) <= MOST_ROWS:
+        return ''
+    return f'<p class="small">The first {MOST_ROWS:,}; all are in {file}.</p>'
+
+
+def _score(name: str, finding: Finding) -> str:
+    score = finding.scores[name]
+    kind = 's found' if name in finding.found else 's'
+    text = f'{score:.2f}'.removeprefix('0')
+    return f'<td class="{kind}" style="--v:{score:.2f}">{text}</td>'
+
+
+def _diagnosis(finding: Finding | UnitFinding, uncertain: bool) -> str:
+    if finding.pathologic_myopia is None:
+        return ''
+    kind = 'yes' if finding.pathologic_myopia else 'no'
+    mark = ' <span class="q">?</span>' if uncertain else ''
+    return f'<b class="{kind}">{kind}</b> {finding.diagnosis_score:.2f}{mark}'
+
+
+def _word(value: bool | None) -> str:
+    return {True: 'yes', False: 'no', None: ''}[value]

@@ -1,0 +1,207 @@
+"""Findings as tables: one row a picture, eye or patient, as CSV and JSON, read row by row.
+
+Names come from strangers. They are written on one line, in printable characters, and never as
+something a spreadsheet would calculate. Every row says that it is no diagnosis by a doctor.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from realmnet.errors import InputError
+from realmnet.evaluation.decoding import graded_scale
+from realmnet.evaluation.diagnosis import eye_of, has_diagnosis, patient_of
+from realmnet.evaluation.findings import Finding, UnitFinding
+from realmnet.evaluation.predictions import SCORE
+
+NOTICE = 'Research software, not a medical device.'
+UNIT_COLUMNS = ['images', 'grade', 'staphyloma', 'pathologic_myopia_score',
+                'pathologic_myopia', 'uncertain', 'notice']  # fmt: skip
+# What a spreadsheet takes for a formula, and the quote that says it is none.
+_FORMULA = ('=', '+', '-', '@', "'")
+
+
+def display_name(path: str | Path) -> str:
+    r"""Write a relative path on one line, so that different paths stay different.
+
+    Control and other unprintable characters, bytes that are not UTF-8, and the backslash become
+    escapes as in Python.
+
+    Args:
+        path: Relative to the folder of pictures.
+
+    Example:
+        >>> print(display_name('a\n b.jpg'), display_name('\udcff.jpg'))
+        a\n b.jpg \udcff.jpg
+    """
+    text = path.as_posix() if isinstance(path, Path) else str(path)
+    return ''.join(
+        c if c.isprintable() and c != '\\' else c.encode('unicode_escape').decode('ascii')
+        for c in text
+    )
+
+
+def spreadsheet_safe(text: str) -> str:
+    """Put a quote before what a spreadsheet would calculate; :func:`from_spreadsheet` undoes it.
+
+    Example:
+        >>> spreadsheet_safe('=1+1.jpg'), spreadsheet_safe('a.jpg')
+        ("'=1+1.jpg", 'a.jpg')
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def from_spreadsheet(text: str) -> str:
+    """Undo :func:`spreadsheet_safe`."""
+    return text.removeprefix("'")
+
+
+def columns(classes: Sequence[str]) -> list[str]:
+    """Columns of ``findings.csv``; those that the classes do not tell are left out.
+
+    Example:
+        >>> columns(['M'])[3:]
+        ['M_score', 'found', 'pathologic_myopia_score', 'pathologic_myopia', 'uncertain', 'notice']
+    """
+    names = ['filename', 'patient', 'eye', *(c + SCORE for c in classes), 'found']
+    names += ['grade'] if graded_scale(classes) else []
+    names += ['staphyloma'] if {'S0', 'S1'} <= set(classes) else []
+    names += ['pathologic_myopia_score', 'pathologic_myopia'] if has_diagnosis(classes) else []
+    return [*names, 'uncertain', 'notice']
+
+
+def to_row(name: str, finding: Finding) -> dict[str, str]:
+    """Turn a finding into the cells of its row; ``name`` is a :func:`display_name`."""
+    patient = patient_of(name) or ''
+    row = {
+        'filename': spreadsheet_safe(name),
+        'patient': spreadsheet_safe(patient),
+        'eye': spreadsheet_safe((eye_of(name, patient) or '') if patient else ''),
+        'found': ' '.join(finding.found),
+        'grade': finding.grade or '',
+        'staphyloma': _flag(finding.staphyloma),
+        'pathologic_myopia_score': _number(finding.diagnosis_score),
+        'pathologic_myopia': _flag(finding.pathologic_myopia),
+        'uncertain': '; '.join(finding.uncertain),
+        'notice': NOTICE,
+    }
+    return row | {c + SCORE: _number(s) for c, s in finding.scores.items()}
+
+
+def from_row(row: Mapping[str, str], classes: Sequence[str]) -> tuple[str, Finding]:
+    """Read a row back: the name and the finding."""
+    score = row.get('pathologic_myopia_score')
+    return from_spreadsheet(row['filename']), Finding(
+        {c: float(row[c + SCORE]) for c in classes},
+        tuple(row['found'].split()),
+        row.get('grade') or None,
+        _flagged(row.get('staphyloma')),
+        float(score) if score else None,
+        _flagged(row.get('pathologic_myopia')),
+        tuple(filter(None, row['uncertain'].split('; '))),
+    )
+
+
+def read_findings(path: str | os.PathLike, classes: Sequence[str]) -> Iterator[tuple[str, Finding]]:
+    """Yield name and finding of each row of ``findings.csv``, one at a time.
+
+    Args:
+        path: The file.
+        classes: Classes of the model.
+
+    Raises:
+        InputError: If the columns are others, or a row is damaged.
+    """
+    with Path(path).open(newline='', encoding='utf-8') as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames != columns(classes):
+            raise InputError(
+                f'{path}: has the columns {reader.fieldnames}, expected {columns(classes)}; name '
+                'another output folder'
+            )
+        for row in reader:
+            try:
+                yield from_row(row, classes)
+            except (ValueError, TypeError, AttributeError, KeyError):
+                raise InputError(
+                    f'{path}, line {reader.line_num}: the row is damaged; name another output '
+                    'folder'
+                ) from None
+
+
+def unit_row(finding: UnitFinding) -> list[str]:
+    """Cells of an eye's or patient's row after its name, as in :data:`UNIT_COLUMNS`."""
+    return [
+        str(finding.images),
+        finding.grade or '',
+        _flag(finding.staphyloma),
+        _number(finding.diagnosis_score),
+        _flag(finding.pathologic_myopia),
+        _flag(finding.uncertain),
+        NOTICE,
+    ]
+
+
+def write_units(path: Path, unit: str, findings: Iterable[UnitFinding]) -> int:
+    """Write ``eyes.csv`` or ``patients.csv``.
+
+    Args:
+        path: The file.
+        unit: Heading of the first column.
+        findings: Its rows.
+
+    Returns:
+        Number of rows; without any, no file is left.
+    """
+    number = 0
+    temporary = path.with_name(f'.{path.name}.tmp')
+    with temporary.open('w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file, lineterminator='\n')
+        writer.writerow([unit, *UNIT_COLUMNS])
+        for finding in findings:
+            writer.writerow([spreadsheet_safe(finding.name), *unit_row(finding)])
+            number += 1
+    if number:
+        temporary.replace(path)
+    else:
+        temporary.unlink()
+        path.unlink(missing_ok=True)
+    return number
+
+
+def write_json(
+    path: Path, about: Mapping[str, Any], findings: Iterable[tuple[str, Finding]]
+) -> None:
+    """Write ``findings.json`` row by row: the notice, what is known of the run, the findings.
+
+    Args:
+        path: The file.
+        about: Model, settings, problems; JSON values.
+        findings: Name and finding of each picture.
+    """
+    temporary = path.with_name(f'.{path.name}.tmp')
+    with temporary.open('w', encoding='utf-8') as file:
+        head = json.dumps({'notice': NOTICE, **about}, indent=1)
+        file.write(head.removesuffix('\n}') + ',\n "findings": [')
+        for number, (name, finding) in enumerate(findings):
+            file.write(',\n  ' if number else '\n  ')
+            json.dump({'filename': name, 'patient': patient_of(name), **vars(finding)}, file)
+        file.write('\n ]\n}\n')
+    temporary.replace(path)
+
+
+def _flag(value: bool | None) -> str:
+    return '' if value is None else str(int(value))
+
+
+def _flagged(text: str | None) -> bool | None:
+    return bool(int(text)) if text else None
+
+
+def _number(value: float | None) -> str:
+    return '' if value is None else f'{value:.8g}'
