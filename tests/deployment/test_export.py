@@ -190,8 +190,8 @@ def test_the_file_stands_alone_and_tells_nothing_of_this_machine(small, small_on
     export_model(*small, program, noise(0, 64))
     for path in (small_onnx, program):
         content = path.read_bytes()
-        assert str(tmp_path.anchor + 'work').encode() not in content
-        assert export.__file__.encode() not in content
+        for place in (Path(export.__file__).parents[2], Path(torch.__file__).parent, tmp_path):
+            assert str(place).encode() not in content
         assert b'stack_trace' not in content
 
 

@@ -11,8 +11,8 @@ EXAMPLE = """example:
 
 Each file holds everything: weights, classes, preprocessing, thresholds. It is written only if its
 scores differ from the network's by 1e-4 at most, on the pictures given and on noise; findings that
-change are counted. --int8 writes model_int8.onnx beside model.onnx; how far its scores move is printed, and
-with --labels what that costs in mAP.
+change are counted. --int8 writes model_int8.onnx beside model.onnx; how far its scores move is
+printed, and with --labels what that costs in mAP.
 """
 
 
