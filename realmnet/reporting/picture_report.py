@@ -15,6 +15,7 @@ import numpy as np
 
 import realmnet
 from realmnet.curation.label_table import PSMM
+from realmnet.curation.outputs import write_whole
 from realmnet.deployment.description import ModelDescription
 from realmnet.evaluation.decoding import exclusive_groups, thresholds_of
 from realmnet.evaluation.findings import DIAGNOSIS, GRADE, STAPHYLOMA, Finding
@@ -39,7 +40,7 @@ METHOD_WORDS = {
     'hirescam': 'HiResCAM',
     'xgradcam': 'XGrad-CAM',
     'eigengradcam': 'Eigen-Grad-CAM',
-    'attention': 'attention of the head',
+    'attention': 'Head attention',
 }
 _FOLDER = Path(__file__).parent
 
@@ -59,7 +60,10 @@ def class_words(name: str, description: ModelDescription) -> str:
     """
     names = dict(zip(description.classes, description.class_names, strict=True))
     mine = names[name]
-    if name in WORDS and mine in (name, dict(zip(PSMM.classes, PSMM.class_names, strict=True))[name]):
+    if name in WORDS and mine in (
+        name,
+        dict(zip(PSMM.classes, PSMM.class_names, strict=True))[name],
+    ):
         return f'{name} {WORDS[name]}'
     return name if mine == name else f'{name} {mine}'
 
@@ -103,8 +107,8 @@ def facts_html(finding: Finding, description: ModelDescription) -> str:
                              finding))  # fmt: skip
     if finding.grade is not None:
         note = f'score {finding.scores[finding.grade]:.2f}'
-        code, _, words = class_words(finding.grade, description).partition(' ')
-        facts.append(_fact('Myopic maculopathy', code, f'{words}, {note}', GRADE, finding))
+        words = class_words(finding.grade, description)
+        facts.append(_fact('Myopic maculopathy', words, note, GRADE, finding))
     if finding.staphyloma is not None:
         note = f'score {finding.scores["S1"]:.2f} against {finding.scores["S0"]:.2f}'
         facts.append(_yes_no('Posterior staphyloma', STAPHYLOMA, finding.staphyloma, note, finding))
@@ -112,20 +116,21 @@ def facts_html(finding: Finding, description: ModelDescription) -> str:
 
 
 def _yes_no(title: str, decision: str, value: bool, note: str, finding: Finding) -> str:
-    if decision in finding.uncertain:
-        return _fact(title, 'uncertain', f'rather {"yes" if value else "no"}, {note}', decision,
-                     finding)  # fmt: skip
     word = 'yes' if value else 'no'
+    if decision in finding.uncertain:
+        return _fact(title, 'uncertain', f'rather {word}, {note}', decision, finding)
     return _fact(title, word, note, decision, finding, word)
 
 
 def _fact(
     title: str, value: str, note: str, decision: str, finding: Finding, kind: str = ''
 ) -> str:
-    close = '<br><span class="close">too close to call</span>'
+    close = ''
+    if decision in finding.uncertain:
+        kind, close = 'unsure', ' <span class="close">too close to call</span>'
     return (
-        f'<div class="{kind}"><dt>{title}</dt><dd><b>{html.escape(value)}</b>{html.escape(note)}'
-        f'{close if decision in finding.uncertain else ""}</dd></div>'
+        f'<div class="{kind}"><dt>{title}</dt><dd><b>{html.escape(value)}</b> '
+        f'<span>{html.escape(note)}</span>{close}</dd></div>'
     )
 
 
@@ -151,7 +156,7 @@ def scores_html(finding: Finding, description: ModelDescription) -> str:
             f'{html.escape(class_words(name, description))}{close}</th>'
             f'<td class="bar"><div class="track"><i style="width:{100 * score:.1f}%"></i>'
             f'<u style="left:{100 * cut:.1f}%"></u></div></td>'
-            f'<td class="n">{score:.3f}</td><td class="n">{cut:.2f}</td></tr>'
+            f'<td class="n">{score:.3f}</td><td class="n cut">{cut:.2f}</td></tr>'
         )
     note = '● found. The tick in a bar is the threshold.'
     if groups:
@@ -160,8 +165,8 @@ def scores_html(finding: Finding, description: ModelDescription) -> str:
             'there the threshold is only for comparison.'
         )
     return (
-        '<table><thead><tr><th>class</th><th></th><th class="n">score</th>'
-        f'<th class="n">threshold</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
+        '<table><thead><tr><th>Class</th><th></th><th class="n">score</th>'
+        f'<th class="n cut">threshold</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
         f'<p class="small">{note}</p>'
     )
 
@@ -185,10 +190,13 @@ def maps_html(
     words = html.escape(class_words(name, description))
     figures = [_figure(picture, 'Picture', 'as the network sees it')]
     for method, values in heat.items():
-        note = words if values.any() else f'nothing speaks for {words}'
+        note = '' if values.any() else 'no place speaks for this class'
         figures.append(_figure(overlay(picture, values), METHOD_WORDS[method], note))
     score = finding.scores[name]
-    return f'<p>{words}, score {score:.3f}</p><div class="maps">{"".join(figures)}</div>'
+    return (
+        f'<p class="of"><b>{words}</b> <span>score {score:.3f}</span></p>'
+        f'<div class="maps">{"".join(figures)}</div>'
+    )
 
 
 def legend_html() -> str:
@@ -223,6 +231,9 @@ def write_picture_report(
         heat: Heat maps by class and method.
         description: The model's.
         model: ``name`` and ``sha256`` of the checkpoint.
+
+    Raises:
+        InputError: If the file cannot be written.
     """
     by_class = {
         c: {m: values for (of, m), values in heat.items() if of == c} for c in description.classes
@@ -245,13 +256,13 @@ def write_picture_report(
         version=html.escape(realmnet.__version__),
         digest=html.escape(model['sha256']),
     )
-    path.write_text(text, encoding='utf-8')
+    write_whole(path, text)  # a download of the one before goes on with its own
 
 
 def _figure(picture: np.ndarray, title: str, note: str) -> str:
     return (
         f'<figure><figcaption>{title} <span>{note}</span></figcaption>'
-        f'<img alt="{title}: {note}" src="{_data(picture)}"></figure>'
+        f'<img alt="{title} {note}" src="{_data(picture)}"></figure>'
     )
 
 
