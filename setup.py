@@ -73,12 +73,12 @@ setup(
     ],
     extras_require={
         'deploy': ['onnx>=1.20', 'onnxruntime>=1.23', 'onnxscript>=0.5'],
-        'demo': ['gradio>=6.0'],
+        'demo': ['gradio>=6.31,<7'],
         'dicom': ['pydicom>=3.0'],
         'tensorboard': ['tensorboard>=2.17'],
         'wandb': ['wandb>=0.18'],
         'test': [
-            'gradio>=6.0',
+            'gradio>=6.31,<7',
             'hypothesis>=6.100',
             'onnx>=1.20',
             'onnxruntime>=1.23',

@@ -5,11 +5,21 @@
 #   bash tests/run.sh --all         the slow ones too
 #   bash tests/run.sh tests/models  further arguments go to pytest
 #
+# As root, with apt-get and without a browser, it installs chromium for the tests of the page.
+#
 # REALMNET_TEST_DATA names the folder with the published label files and real photographs; tests
 # that need it are skipped where it is not set.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash tools/setup_env.sh tests/requirements.txt
+
+# The page is tested in a browser; without one, those tests are skipped and say so.
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ -z "${REALMNET_BROWSER:-}" ] \
+    && ! command -v chromium chromium-browser google-chrome chrome >/dev/null; then
+    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
+        --no-install-recommends chromium; } >/dev/null 2>&1 \
+        || echo 'note: no browser could be installed; the tests of the page will be skipped'
+fi
 
 selection=(-m 'not slow')
 if [ "${1:-}" = --all ]; then
