@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, SMALL, run
+from commands import ROOT, SMALL, run
 
 from realmnet.engine.checkpoint_io import read_checkpoint
 

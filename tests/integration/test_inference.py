@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import QUICKSTART, SMALL, run
+from commands import QUICKSTART, SMALL, run
 
 from realmnet.apis import Inferencer
 from realmnet.deployment.model_file import pack

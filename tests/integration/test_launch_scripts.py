@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import QUICKSTART, SMALL, run
+from commands import QUICKSTART, SMALL, run
 
 from realmnet.curation.label_table import read_label_table
 from realmnet.evaluation.metrics import all_metrics

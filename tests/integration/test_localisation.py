@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from conftest import QUICKSTART, ROOT, run
+from commands import QUICKSTART, ROOT, run
 
 from realmnet.explain.benchmark import BASELINE, localise
 from realmnet.explain.loading import TrainedModel

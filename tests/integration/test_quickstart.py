@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from conftest import ROOT, run
+from commands import ROOT, run
 
 from realmnet.curation.label_table import read_label_table
 from realmnet.curation.synthetic.difficulty import histogram_baseline

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, SMALL, run
+from commands import ROOT, SMALL, run
 
 README = (ROOT / 'README.md').read_text()
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run
+from commands import ROOT, run
 
 SWEEP = 'configs/ablations/a7_two_way.py'
 CELLS = ('T_P-1_T_N-0.5', 'T_P-4_T_N-4')
