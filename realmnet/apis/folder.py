@@ -238,7 +238,9 @@ def _open_folder(out: Path, settings: dict[str, Any]) -> None:
         try:
             earlier = json.loads(record.read_text(encoding='utf-8'))
         except ValueError:
-            raise InputError(f'{record}: is damaged; name another output folder') from None
+            earlier = None
+        if not isinstance(earlier, dict):
+            raise InputError(f'{record}: is damaged; name another output folder')
         differing = [key for key in settings if earlier.get(key) != settings[key]]
         if differing:
             key = differing[0]

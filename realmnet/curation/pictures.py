@@ -23,6 +23,9 @@ SUFFIXES = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp')
 DICOM_SUFFIXES = ('.dcm', '.dicom')
 #: Largest picture, in pixels, that is decoded; an ultra-widefield picture has 12 to 16 million.
 MAX_PIXELS = 120_000_000
+# Most that a DICOM file holds: three channels of 16 bits a pixel, and what stands around them.
+_PIXEL_BYTES = 6
+_HEADER_BYTES = 16_000_000
 #: How libjpeg can skip work: least factor, and the way to ask OpenCV for it.
 _REDUCED = (
     (8, cv2.IMREAD_REDUCED_COLOR_8),
@@ -75,15 +78,16 @@ def read_any_picture(
         path: The file.
         least_side: If positive, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long
             as both sides stay at least this long, which is faster.
-        max_pixels: A larger picture is refused from its header.
+        max_pixels: A larger picture is refused from its header; 179 million is the most that
+            Pillow opens.
 
     Returns:
         ``uint8`` of shape (H, W, 3), RGB.
 
     Raises:
         InputError: If the file is empty, cut off, too large, of another format, has several
-            pages or floating-point pixels, or is a DICOM file that says names are burnt into
-            its pixels.
+            pages or floating-point pixels, or is a DICOM file that is packed as a whole
+            (deflated), or that says names are burnt into its pixels.
     """
     path = Path(path)
     try:
@@ -98,8 +102,8 @@ def read_any_picture(
         raise InputError(
             f'{path}: cannot be read (it is not a JPEG, PNG, TIFF or BMP picture); take it out'
         ) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_large(path, max_pixels) from None
+    except Image.DecompressionBombError:  # Pillow's own limit, which may be the lower one
+        raise _too_large(path, min(max_pixels, 2 * Image.MAX_IMAGE_PIXELS)) from None
     except Exception as error:  # decoders raise whatever a broken file makes them raise
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise InputError(
@@ -241,16 +245,8 @@ def _read_dicom(path: Path, max_pixels: int) -> np.ndarray:
         raise InputError(f'{path}: DICOM needs pydicom; run pip install pydicom') from None
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
+        _check_dicom(path, max_pixels)
         data = pydicom.dcmread(path)
-        if int(data.get('Rows', 0)) * int(data.get('Columns', 0)) > max_pixels:
-            raise _too_large(path, max_pixels)
-        if int(data.get('NumberOfFrames', 1) or 1) > 1:
-            raise InputError(f'{path}: has {data.NumberOfFrames} frames; export each as a picture')
-        if str(data.get('BurnedInAnnotation', 'NO')).upper() == 'YES':
-            raise InputError(
-                f'{path}: its tag BurnedInAnnotation says that text, perhaps a name, is drawn '
-                'into the pixels; export it without overlay'
-            )
         values = data.pixel_array
         kind = str(data.PhotometricInterpretation)
         if kind == 'PALETTE COLOR':
@@ -263,3 +259,40 @@ def _read_dicom(path: Path, max_pixels: int) -> np.ndarray:
                 values = 255 - values
     values = to_8_bit(values)
     return np.repeat(values[..., None], 3, axis=2) if values.ndim == 2 else values[..., :3]
+
+
+def _check_dicom(path: Path, max_pixels: int) -> None:
+    """Refuse what must not be read, from what stands before the pixels."""
+    import pydicom
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    # Each step may use memory only because the one before it allowed that.
+    size = path.stat().st_size
+    if size > _PIXEL_BYTES * max_pixels + _HEADER_BYTES:
+        raise InputError(
+            f'{path}: has {size / 1e6:g} million bytes, more than {max_pixels / 1e6:g} million '
+            'pixels take; take it out'
+        )
+    meta = pydicom.filereader.read_file_meta_info(path)
+    if meta.get('TransferSyntaxUID') == DeflatedExplicitVRLittleEndian:
+        raise InputError(
+            f'{path}: is packed as a whole (deflated transfer syntax), so its size is not known '
+            'before it is unpacked; export it with another transfer syntax'
+        )
+    head = pydicom.dcmread(path, stop_before_pixels=True)
+    rows, columns = int(head.get('Rows', 0)), int(head.get('Columns', 0))
+    if rows * columns > max_pixels:
+        raise _too_large(path, max_pixels)
+    if int(head.get('NumberOfFrames', 1) or 1) > 1:
+        raise InputError(f'{path}: has {head.NumberOfFrames} frames; export each as a picture')
+    samples, bits = int(head.get('SamplesPerPixel', 1)), int(head.get('BitsAllocated', 8))
+    if min(rows, columns) < 1 or samples not in (1, 3) or bits not in (8, 16):
+        raise InputError(
+            f'{path}: {rows} x {columns} pixels of {samples} channels with {bits} bits, expected 1 '
+            'or 3 channels with 8 or 16 bits; export it again'
+        )
+    if str(head.get('BurnedInAnnotation', 'NO')).upper() == 'YES':
+        raise InputError(
+            f'{path}: its tag BurnedInAnnotation says that text, perhaps a name, is drawn '
+            'into the pixels; export it without overlay'
+        )

@@ -16,7 +16,7 @@ from realmnet.errors import InputError
 SYNTHETIC = 'synthetic.json'
 _LOADERS = ('LoadPicture', 'LoadImageFromFile')
 # Parts of a model configuration that only concern training.
-_TRAINING_KEYS = ('init_cfg', 'pretrained', 'train_cfg', 'data_preprocessor')
+_TRAINING_KEYS = ('init_cfg', 'pretrained', 'train_cfg', 'data_preprocessor', 'loss')
 
 
 def describe(
@@ -42,7 +42,8 @@ def describe(
         stored at the backbone's ``img_size``, and others are brought there by area averaging.
 
     Raises:
-        InputError: If the pipeline has other transforms, or the model cannot be described.
+        InputError: If the pipeline has other transforms, or the network, without its loss, is
+            none of those that a description may hold.
 
     Example:
         >>> model = dict(type='ImageClassifier', backbone=dict(type='RealMTinyViT', img_size=64),

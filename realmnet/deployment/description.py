@@ -7,8 +7,9 @@ an ONNX file as metadata. It holds all that is needed to go from a picture to fi
 from __future__ import annotations
 
 import json
-import math
 import re
+import reprlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -21,7 +22,10 @@ import realmnet
 from realmnet.curation.borders import find_field, square
 from realmnet.curation.label_table import LabelSchema
 from realmnet.curation.pictures import MAX_PIXELS, read_any_picture
+from realmnet.deployment.network_rules import check_network
 from realmnet.errors import InputError
+from realmnet.evaluation.diagnosis import has_diagnosis
+from realmnet.evaluation.predictions import SCORE
 from realmnet.evaluation.thresholds import Thresholds, parse_thresholds
 
 FORMAT_VERSION = 1
@@ -38,11 +42,18 @@ LEAST_SIDE = 32
 
 _LARGEST_SIZE = 4096
 _LARGEST_TEXT = 1_000_000
-_LARGEST_NUMBER = 65_536
-_DEEPEST = 12
-_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
-# Keys with which a model configuration could read files, use the network or leave its registry.
-_FORBIDDEN_KEYS = ('_scope_', '_delete_', '_base_', 'checkpoint', 'init_cfg', 'pretrained')
+_MOST_DIGITS = 18
+_LARGEST_MEAN = 65_536
+_TRAINING_KINDS = {
+    'experiment': str, 'seed': int | None, 'data': str, 'synthetic': bool | None,
+    'images': int | None, 'epochs': int | None,
+}  # fmt: skip
+_THRESHOLDS_KINDS = {
+    'rule': str, 'source': str, 'images': int, 'required': float | int | None, 'undefined': list
+}  # fmt: skip
+# Class names head columns, stand between spaces, and must not begin a spreadsheet's formula.
+_CLASS = re.compile(r'\w[\w.-]{0,63}')
+_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -164,10 +175,10 @@ class ModelDescription:
     """All that is needed to go from a picture to findings, except the weights.
 
     Attributes:
-        classes: Class names in the order of the outputs.
+        classes: Class names in the order of the outputs: letters, digits, ``_``, ``.``, ``-``.
         preprocessing: From a picture to the network's size.
-        network: The model's configuration as plain data; each ``type`` in it is looked up among
-            registered names when the model is built.
+        network: The model's configuration as plain data, within what
+            :func:`realmnet.deployment.network_rules.check_network` allows.
         schema: Name of the label schema.
         class_names: Readable names; those of ``classes`` where not given.
         mean: Subtracted from red, green, blue (0 to 255).
@@ -202,7 +213,7 @@ class ModelDescription:
         for name in ('classes', 'class_names'):
             value = getattr(self, name)
             if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
-                raise InputError(f'{name} must be a list of names, got {value!r}')
+                raise InputError(f'{name} must be a list of names, got {reprlib.repr(value)}')
             object.__setattr__(self, name, tuple(value))
         for name in ('schema', 'realmnet_version'):
             if not isinstance(getattr(self, name), str):
@@ -210,6 +221,7 @@ class ModelDescription:
         # checks the names against each other, and fills in the readable ones
         schema = LabelSchema(self.schema, self.classes, self.class_names)
         object.__setattr__(self, 'class_names', schema.class_names)
+        _check_names(self.classes, self.class_names)
         object.__setattr__(self, 'mean', _three_numbers('mean', self.mean))
         object.__setattr__(self, 'std', _three_numbers('std', self.std))
         if min(self.std) <= 0:
@@ -219,8 +231,10 @@ class ModelDescription:
                 f'thresholds are for {list(self.thresholds.values)}, the classes are '
                 f'{list(self.classes)}'
             )
-        _check_training(self.training)
+        _check_kinds('training', self.training, _TRAINING_KINDS)
+        _check_kinds('thresholds', self.thresholds, _THRESHOLDS_KINDS)
         check_network(self.network)
+        _check_size(self.network['backbone'].get('img_size'), self.preprocessing.size)
         outputs = self.network['head'].get('num_classes', len(self.classes))
         if outputs != len(self.classes):
             raise InputError(
@@ -228,6 +242,7 @@ class ModelDescription:
                 f'classes {list(self.classes)}: the weights belong to another label schema; use '
                 'the configuration that they were trained with'
             )
+        _check_texts(asdict(self))
 
     def to_json(self) -> str:
         """Write as JSON text."""
@@ -248,54 +263,11 @@ class ModelDescription:
         """
         try:
             return cls(**_read_fields(text))
-        except InputError as error:
+        except (InputError, RecursionError) as error:
             raise InputError(
                 f'{place}: its description cannot be used: {error}; make the file again with '
                 'tools/deployment/pack.py'
             ) from None
-
-
-def check_network(network: Any) -> None:
-    """Check that a model configuration is plain data that only names registered classes.
-
-    Args:
-        network: The configuration.
-
-    Raises:
-        InputError: If it is no ``ImageClassifier`` with backbone and head; a ``type`` is a dotted
-            path or no name; a key could read files or leave the registry; a value is no JSON
-            value, or too large.
-    """
-    if not isinstance(network, dict) or network.get('type') != 'ImageClassifier':
-        raise InputError("network must be an object of the type 'ImageClassifier'")
-    for part in ('backbone', 'head'):
-        if not isinstance(network.get(part), dict) or 'type' not in network[part]:
-            raise InputError(f'network.{part} must be an object with a type')
-    if extra := set(network) - {'type', 'backbone', 'neck', 'head'}:
-        raise InputError(f'network may hold type, backbone, neck and head, and not {sorted(extra)}')
-    _check_plain(network, 'network', 0)
-
-
-def _check_plain(value: Any, place: str, depth: int) -> None:
-    if depth > _DEEPEST:
-        raise InputError(f'{place} is nested more than {_DEEPEST} deep')
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str) or key in _FORBIDDEN_KEYS:
-                raise InputError(f'{place} may not hold the key {key!r}')
-            if key == 'type' and not (isinstance(item, str) and _NAME.fullmatch(item)):
-                raise InputError(f'{place}.type must be the name of a registered class: {item!r}')
-            _check_plain(item, f'{place}.{key}', depth + 1)
-    elif isinstance(value, list):
-        if len(value) > 1000:
-            raise InputError(f'{place} has {len(value)} items, 1,000 are allowed')
-        for item in value:
-            _check_plain(item, place, depth + 1)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        if not abs(value) <= _LARGEST_NUMBER:  # NaN too
-            raise InputError(f'{place} is {value}, at most {_LARGEST_NUMBER} is allowed')
-    elif not (value is None or isinstance(value, bool | str)):
-        raise InputError(f'{place} is no plain value but a {type(value).__name__}')
 
 
 def _read_fields(text: str) -> dict[str, Any]:
@@ -303,13 +275,13 @@ def _read_fields(text: str) -> dict[str, Any]:
     if not isinstance(text, str) or len(text) > _LARGEST_TEXT:
         raise InputError(f'it must be text of at most {_LARGEST_TEXT:,} characters')
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_int=_whole_number)
     except (ValueError, RecursionError) as error:
         raise InputError(f'it is not JSON ({error})') from None
     if not isinstance(content, dict):
         raise InputError('it must be a JSON object')
     version = content.pop('format_version', None)
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version != FORMAT_VERSION:
         raise InputError(
             f'format_version is {version!r}, this is realmnet {realmnet.__version__}, which reads '
             f'{FORMAT_VERSION}'
@@ -319,7 +291,59 @@ def _read_fields(text: str) -> dict[str, Any]:
     if content.get('thresholds') is not None:
         thresholds = _known(content['thresholds'], Thresholds, 'thresholds')
         content['thresholds'] = parse_thresholds(thresholds, 'thresholds')
-    return _known(content, ModelDescription, '')
+    content = _known(content, ModelDescription, '')
+    head = content['network'].get('head') if isinstance(content['network'], dict) else None
+    if isinstance(head, dict):
+        head.pop('loss', None)  # in earlier files; only training needs it
+    return content
+
+
+def _whole_number(digits: str) -> int:
+    """Read a whole number that every computation here can hold."""
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f'a number has {len(digits)} digits, {_MOST_DIGITS} are allowed')
+    return int(digits)
+
+
+def _check_names(classes: tuple[str, ...], class_names: tuple[str, ...]) -> None:
+    for name in classes:
+        if not _CLASS.fullmatch(name):
+            raise InputError(
+                f'the class name {reprlib.repr(name)} must be 1 to {_LONGEST_NAME} letters, '
+                'digits, _, . or -, and begin with one of the first three; rename the class'
+            )
+    for name in class_names:
+        if not 1 <= len(name) <= _LONGEST_NAME:
+            raise InputError(
+                f'the readable name {reprlib.repr(name)} must have 1 to {_LONGEST_NAME} characters'
+            )
+    own = ['pathologic_myopia'] if has_diagnosis(classes) else []
+    columns = Counter([*classes, *own, *(name + SCORE for name in (*classes, *own))])
+    if repeated := [name for name, number in columns.items() if number > 1]:
+        raise InputError(
+            f'the class names {list(classes)} make two columns {repeated[0]!r}; rename the class'
+        )
+
+
+def _check_size(img_size: int | list[int] | None, size: int) -> None:
+    sides = {img_size} if isinstance(img_size, int) else set(img_size or ())
+    if sides and sides != {size}:
+        raise InputError(
+            f'network.backbone.img_size is {img_size}, but preprocessing.size is {size}; make both '
+            'the size that the weights were trained with'
+        )
+
+
+def _check_texts(value: Any) -> None:
+    """Refuse characters that would steer a terminal or break a line."""
+    if isinstance(value, dict):
+        for item in value.items():
+            _check_texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_texts(item)
+    elif isinstance(value, str) and not value.isprintable():
+        raise InputError(f'the text {reprlib.repr(value)} has characters that cannot be shown')
 
 
 def _known(content: Any, kind: type, place: str) -> dict[str, Any]:
@@ -327,7 +351,7 @@ def _known(content: Any, kind: type, place: str) -> dict[str, Any]:
     names = {field.name for field in fields(kind)}
     if not isinstance(content, Mapping) or set(content) != names:
         found = sorted(map(str, content)) if isinstance(content, Mapping) else type(content)
-        raise InputError(f'{place or "it"} must hold {sorted(names)}, found {found}')
+        raise InputError(f'{place or "it"} must hold {sorted(names)}, found {reprlib.repr(found)}')
     return dict(content)
 
 
@@ -335,17 +359,16 @@ def _three_numbers(name: str, value: Any) -> tuple[float, float, float]:
     if (
         not isinstance(value, list | tuple)
         or len(value) != 3
-        or not all(type(v) in (int, float) and math.isfinite(v) for v in value)
+        or not all(type(v) in (int, float) and abs(v) <= _LARGEST_MEAN for v in value)  # no NaN
     ):
-        raise InputError(f'{name} must be three numbers for red, green, blue, got {value!r}')
+        raise InputError(
+            f'{name} must be three numbers for red, green, blue, at most {_LARGEST_MEAN}, got '
+            f'{reprlib.repr(value)}'
+        )
     return tuple(map(float, value))
 
 
-def _check_training(training: Training) -> None:
-    kinds = {
-        'experiment': str, 'seed': int | None, 'data': str, 'synthetic': bool | None,
-        'images': int | None, 'epochs': int | None,
-    }  # fmt: skip
+def _check_kinds(place: str, content: Training | Thresholds | None, kinds: dict[str, Any]) -> None:
     for name, kind in kinds.items():
-        if not isinstance(getattr(training, name), kind):
-            raise InputError(f'training.{name} has a wrong type: {getattr(training, name)!r}')
+        if content is not None and not isinstance(value := getattr(content, name), kind):
+            raise InputError(f'{place}.{name} has a wrong type: {reprlib.repr(value)}')

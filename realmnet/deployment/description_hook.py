@@ -80,8 +80,9 @@ def describe_training(cfg: Config, **known: Any) -> Training:
 class DescriptionHook(Hook):
     """Write the model's description into each checkpoint, as JSON text ``meta['realmnet']``.
 
-    ``tools/infer.py`` and the export read it. A model that cannot be described, for instance
-    because its test pipeline has further transforms, is trained all the same; the log says why.
+    ``tools/infer.py`` and the export read it. A model that cannot be described, because its test
+    pipeline has further transforms or its network is none of those in ``network_rules.py``, is
+    trained all the same; the log says why.
     """
 
     def __init__(self) -> None:

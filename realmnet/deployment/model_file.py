@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import reprlib
+import warnings
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +18,18 @@ from torch import nn
 from realmnet.curation.outputs import make_folder, not_writable
 from realmnet.deployment.description import KEY, ModelDescription
 from realmnet.deployment.description_hook import describe_config, describe_training
-from realmnet.deployment.network import build_network
+from realmnet.deployment.network import build_network, outline_network
 from realmnet.engine.checkpoint_io import CheckpointError, read_checkpoint
 from realmnet.engine.config import load_config
 from realmnet.engine.storage import AtomicBackend
 from realmnet.engine.weights import load_weights
 from realmnet.errors import InputError
 from realmnet.evaluation.thresholds import read_thresholds
+
+# A network may need this many times the bytes of its weights (stored as 8 bits, used as 32), and
+# this many more for tables that are computed.
+_PRECISION = 4
+_SPARE = 2**28
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,11 @@ class Packed:
 
 
 def load_model(path: str | Path) -> tuple[nn.Module, ModelDescription]:
-    """Read a checkpoint and build its network; nothing in the file is executed.
+    """Read a checkpoint and build its network, whoever made the file.
+
+    Nothing in the file is executed: it names one of the networks that
+    :mod:`realmnet.deployment.network_rules` lists, with arguments from there. Memory is taken only
+    after names and shapes fit, and in proportion to the weights in the file.
 
     Args:
         path: What ``tools/deployment/pack.py`` or a training wrote.
@@ -49,19 +62,15 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelDescription]:
         description.
 
     Raises:
-        InputError: If the file cannot be read, has no description, or its weights do not fit.
+        InputError: If the file cannot be read, has no description, or its weights do not fit or
+            are not finite.
 
     Example:
         >>> network, description = load_model('model.pth')   # doctest: +SKIP
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = _read(path)
     description = read_description(checkpoint, path)
-    try:
-        network = build_network(description)
-    except InputError as error:
-        raise InputError(f'{path}: {error}') from None
-    load_weights(network, checkpoint, 'exact', source=str(path), quiet=True)
-    return network, description
+    return _network(description, checkpoint, path), description
 
 
 def read_description(checkpoint: dict[str, Any], path: str | Path) -> ModelDescription:
@@ -75,15 +84,15 @@ def read_description(checkpoint: dict[str, Any], path: str | Path) -> ModelDescr
         InputError: If there is none, it is not valid, or it names other classes than the
             training did.
     """
-    meta = checkpoint.get('meta') or {}
+    meta = _mapping(checkpoint, 'meta', path)
     if KEY not in meta:
         raise InputError(
             f'{path}: does not say how it is to be used (classes, size, network); make a file '
             f'that does: python tools/deployment/pack.py {path} --config CONFIG --out model.pth'
         )
     description = ModelDescription.from_json(meta[KEY], str(path))
-    trained_on = (meta.get('dataset_meta') or {}).get('classes')
-    if trained_on is not None and list(trained_on) != list(description.classes):
+    trained_on = _trained_on(meta, path).get('classes', description.classes)
+    if list(trained_on) != list(description.classes):
         raise InputError(
             f'{path}: its description names the classes {list(description.classes)}, its '
             f'training had {list(trained_on)}; pack it anew from the training checkpoint'
@@ -119,22 +128,18 @@ def pack(
         raise InputError(f'{out}: the file must end in .pth')
     if out.exists() and out.samefile(checkpoint):
         raise InputError(f'{out}: is the checkpoint itself; name another file')
-    content = read_checkpoint(checkpoint)
+    content = _read(checkpoint)
     if config is None:
         description = read_description(content, checkpoint)
     else:
-        description = _from_config(content, config)
+        description = _from_config(content, checkpoint, config)
     if thresholds is not None:
         chosen = read_thresholds(thresholds, description.classes)
         description = replace(description, thresholds=replace(chosen, source=_name(chosen.source)))
     if crop_border is not None:
         preprocessing = replace(description.preprocessing, crop_border=crop_border)
         description = replace(description, preprocessing=preprocessing)
-    try:
-        network = build_network(description)
-        load_weights(network, content, 'exact', source=str(checkpoint), quiet=True)
-    except CheckpointError as error:
-        raise InputError(str(error)) from None
+    network = _network(description, content, checkpoint)
     digest = _write(out, content['state_dict'], description)
     return Packed(description, digest, sum(p.numel() for p in network.parameters()))
 
@@ -145,16 +150,104 @@ def file_digest(path: str | Path) -> str:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
-def _from_config(content: dict[str, Any], config: str | Path) -> ModelDescription:
+def _read(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint, unless its archive would unpack to more than the file holds."""
+    if Path(path).is_file() and zipfile.is_zipfile(path):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                unpacked = sum(entry.file_size for entry in archive.infolist())
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            raise InputError(
+                f'{path} is cut short or damaged ({error}); copy or download it again'
+            ) from None
+        if unpacked > Path(path).stat().st_size:  # torch.save does not compress
+            raise InputError(
+                f'{path}: unpacks to {unpacked:,} bytes, more than the file has, which torch.save '
+                'does not do; get it from its source again'
+            )
+    return read_checkpoint(path)
+
+
+def _network(
+    description: ModelDescription, checkpoint: dict[str, Any], path: str | Path
+) -> nn.Module:
+    """Build the network with the weights; memory is taken last, when all fits."""
+    tensors = {
+        name: value for name, value in checkpoint['state_dict'].items()
+        if isinstance(value, torch.Tensor)
+    }  # fmt: skip
+    for name, value in tensors.items():
+        dense = value.layout is torch.strided and value.device.type == 'cpu'
+        if not dense or value.is_quantized or value.is_complex():
+            raise InputError(
+                f'{path}: {reprlib.repr(name)} is no plain tensor of numbers; save the weights '
+                'as torch.save writes a state_dict on the CPU'
+            )
+    try:
+        outline = outline_network(description)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # that nothing is copied is what is wanted
+            load_weights(outline, checkpoint, 'exact', source=str(path), quiet=True)
+        # tensors may share a storage, or repeat what little it holds
+        storages = [value.untyped_storage() for value in tensors.values()]
+        stored = sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+        needed = sum(t.nbytes for t in (*outline.parameters(), *outline.buffers()))
+        if needed > _PRECISION * stored + _SPARE:
+            raise InputError(
+                f'the network needs {needed:,} bytes, far more than the weights in the file; get '
+                'it from its source again'
+            )
+        network = build_network(description)
+    except CheckpointError:  # names the file
+        raise
+    except InputError as error:
+        raise InputError(f'{path}: {error}') from None
+    load_weights(network, checkpoint, 'exact', source=str(path), quiet=True)
+    for name, value in network.state_dict().items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise InputError(
+                f'{path}: the weights {name} are not finite, as after a training that diverged; '
+                'take an earlier checkpoint'
+            )
+    return network
+
+
+def _mapping(content: Mapping[str, Any], key: str, path: str | Path) -> Mapping[str, Any]:
+    value = content.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InputError(
+            f'{path}: its {key} must be a mapping and is a {type(value).__name__}; get it from its '
+            'source again'
+        )
+    return value
+
+
+def _trained_on(meta: Mapping[str, Any], path: str | Path) -> Mapping[str, Any]:
+    """``classes`` and ``class_names`` of the training, those that are known."""
+    trained_on = {k: v for k, v in _mapping(meta, 'dataset_meta', path).items() if v is not None}
+    for key in ('classes', 'class_names'):
+        names = trained_on.get(key, ())
+        if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+            raise InputError(
+                f'{path}: dataset_meta.{key} must be a list of names; get it from its source again'
+            )
+    return trained_on
+
+
+def _from_config(
+    content: dict[str, Any], checkpoint: str | Path, config: str | Path
+) -> ModelDescription:
     cfg = load_config(str(config))
-    meta = content.get('meta') or {}
+    meta = _mapping(content, 'meta', checkpoint)
     training = describe_training(
         cfg,
         experiment=str(meta.get('experiment_name') or Path(config).stem),
         seed=meta.get('seed'),
         epochs=meta.get('epoch'),
     )
-    return describe_config(cfg, meta.get('dataset_meta'), training)
+    return describe_config(cfg, _trained_on(meta, checkpoint), training)
 
 
 def _write(out: Path, weights: dict[str, Any], description: ModelDescription) -> str:

@@ -1,36 +1,27 @@
-"""Building the network that a description names, from registered classes only."""
+"""Building the network that a description names; see ``network_rules.py`` for what it may name."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from typing import Any
+from collections.abc import Iterator
 
-import mmpretrain.models  # noqa: F401 (registers its classes)
+import torch
 from mmpretrain.models import ImageClassifier
-from mmpretrain.registry import MODELS
 from torch import nn
 
 import realmnet.models  # noqa: F401 (registers its classes)
-from realmnet.deployment.description import ModelDescription, check_network
+from realmnet.deployment.description import ModelDescription
+from realmnet.deployment.network_rules import check_network
 from realmnet.errors import InputError
-
-# Where a class that a description names may be defined. What is left out of mmpretrain reads
-# files, asks the network or wraps other models.
-_MODULES = (
-    'mmcv.cnn.',
-    'mmpretrain.models.backbones.',
-    'mmpretrain.models.heads.',
-    'mmpretrain.models.losses.',
-    'mmpretrain.models.necks.',
-    'mmpretrain.models.utils.norm',
-    'realmnet.models.',
-    'torch.nn.modules.',
-)
-_NOT_THESE = ('mmpretrain.models.backbones.timm_backbone',)
+from realmnet.models.complexity import build_without_memory
 
 
 def build_network(description: ModelDescription) -> nn.Module:
     """Build the classifier of a description, with random weights, in evaluation mode.
+
+    It takes the memory that the description asks for: of a file from a stranger, build
+    :func:`outline_network` first.
 
     Args:
         description: The description; its ``network`` is checked again here.
@@ -40,44 +31,43 @@ def build_network(description: ModelDescription) -> nn.Module:
         description holds the normalisation.
 
     Raises:
-        InputError: If a class is not registered or not allowed, or an argument is wrong.
+        InputError: If a class or an argument is not allowed, or the parts cannot be built.
     """
     check_network(description.network)
-    _check_types(description.network)
     parts = copy.deepcopy({k: v for k, v in description.network.items() if k != 'type'})
-    try:
+    with _one_sentence('built'):
         return ImageClassifier(**parts).eval()
-    except (TypeError, ValueError, KeyError, AssertionError, RuntimeError, IndexError) as error:
+
+
+def outline_network(description: ModelDescription) -> nn.Module:
+    """Build the same network of names and shapes only (on the ``meta`` device), and try it.
+
+    Args:
+        description: As for :func:`build_network`.
+
+    Raises:
+        InputError: As for :func:`build_network`, or if a picture of the description's size does
+            not become one score a class.
+    """
+    check_network(description.network)
+    parts = copy.deepcopy(description.network)
+    with _one_sentence('built'):
+        network = build_without_memory({**parts, 'type': 'mmpretrain.ImageClassifier'}).eval()
+    size, classes = description.preprocessing.size, len(description.classes)
+    with _one_sentence(f'used on pictures of {size} px'), torch.no_grad():
+        found = tuple(network(torch.empty(1, 3, size, size, device='meta'), mode='tensor').shape)
+        if found != (1, classes):
+            raise ValueError(f'a picture gives {found}, expected (1, {classes})')
+    return network
+
+
+@contextlib.contextmanager
+def _one_sentence(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # constructors raise whatever a wrong number makes them raise
         reason = ' '.join(str(error).split())[:200]
         raise InputError(
-            f'the network of the description cannot be built ({type(error).__name__}: {reason}); '
+            f'the network of the description cannot be {what} ({type(error).__name__}: {reason}); '
             'make the file again with tools/deployment/pack.py'
         ) from None
-
-
-def _check_types(value: Any, place: str = 'network') -> None:
-    if isinstance(value, list):
-        for item in value:
-            _check_types(item, place)
-    if not isinstance(value, dict):
-        return
-    if place != 'network' and 'type' in value:
-        found = _registered(value['type'])
-        module = f'{getattr(found, "__module__", "")}'
-        if found is None or not module.startswith(_MODULES) or module.startswith(_NOT_THESE):
-            raise InputError(
-                f'{place}.type names {value["type"]!r}, which is not among the registered '
-                'classes that a description may name'
-            )
-    for key, item in value.items():
-        _check_types(item, f'{place}.{key}')
-
-
-def _registered(name: str) -> type | None:
-    """Look a name up among registered classes; the registry's own way would import a path."""
-    registry = MODELS
-    while registry is not None:
-        if name in registry.module_dict:
-            return registry.module_dict[name]
-        registry = registry.parent
-    return None

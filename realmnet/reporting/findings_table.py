@@ -79,9 +79,9 @@ def to_row(name: str, finding: Finding) -> dict[str, str]:
     """Turn a finding into the cells of its row; ``name`` is a :func:`display_name`."""
     patient = patient_of(name) or ''
     row = {
-        'filename': spreadsheet_safe(name),
-        'patient': spreadsheet_safe(patient),
-        'eye': spreadsheet_safe((eye_of(name, patient) or '') if patient else ''),
+        'filename': name,
+        'patient': patient,
+        'eye': (eye_of(name, patient) or '') if patient else '',
         'found': ' '.join(finding.found),
         'grade': finding.grade or '',
         'staphyloma': _flag(finding.staphyloma),
@@ -90,13 +90,16 @@ def to_row(name: str, finding: Finding) -> dict[str, str]:
         'uncertain': '; '.join(finding.uncertain),
         'notice': NOTICE,
     }
-    return row | {c + SCORE: _number(s) for c, s in finding.scores.items()}
+    row |= {c + SCORE: _number(s) for c, s in finding.scores.items()}
+    return {column: spreadsheet_safe(cell) for column, cell in row.items()}
 
 
 def from_row(row: Mapping[str, str], classes: Sequence[str]) -> tuple[str, Finding]:
     """Read a row back: the name and the finding."""
-    score = row.get('pathologic_myopia_score')
-    return from_spreadsheet(row['filename']), Finding(
+    row = {column: from_spreadsheet(cell) for column, cell in row.items()}
+    # a class may have this name where there is no diagnosis
+    score = row['pathologic_myopia_score'] if has_diagnosis(classes) else ''
+    return row['filename'], Finding(
         {c: float(row[c + SCORE]) for c in classes},
         tuple(row['found'].split()),
         row.get('grade') or None,
@@ -119,24 +122,25 @@ def read_findings(path: str | os.PathLike, classes: Sequence[str]) -> Iterator[t
     """
     with Path(path).open(newline='', encoding='utf-8') as file:
         reader = csv.DictReader(file)
-        if reader.fieldnames != columns(classes):
-            raise InputError(
-                f'{path}: has the columns {reader.fieldnames}, expected {columns(classes)}; name '
-                'another output folder'
-            )
-        for row in reader:
-            try:
-                yield from_row(row, classes)
-            except (ValueError, TypeError, AttributeError, KeyError):
+        try:
+            if reader.fieldnames != columns(classes):
                 raise InputError(
-                    f'{path}, line {reader.line_num}: the row is damaged; name another output '
-                    'folder'
-                ) from None
+                    f'{path}: has the columns {reader.fieldnames}, expected {columns(classes)}; '
+                    'name another output folder'
+                )
+            for row in reader:
+                yield from_row(row, classes)
+        except InputError:
+            raise
+        except (ValueError, TypeError, AttributeError, KeyError, csv.Error):
+            raise InputError(
+                f'{path}, line {reader.line_num}: the row is damaged; name another output folder'
+            ) from None
 
 
 def unit_row(finding: UnitFinding) -> list[str]:
     """Cells of an eye's or patient's row after its name, as in :data:`UNIT_COLUMNS`."""
-    return [
+    cells = [
         str(finding.images),
         finding.grade or '',
         _flag(finding.staphyloma),
@@ -145,6 +149,7 @@ def unit_row(finding: UnitFinding) -> list[str]:
         _flag(finding.uncertain),
         NOTICE,
     ]
+    return [spreadsheet_safe(cell) for cell in cells]
 
 
 def write_units(path: Path, unit: str, findings: Iterable[UnitFinding]) -> int:

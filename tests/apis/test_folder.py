@@ -251,9 +251,18 @@ def test_output_folders_that_cannot_be(model, folder, tmp_path):
         go(model, folder, tmp_path / 'used')
     assert [p.name for p in (tmp_path / 'used').iterdir()] == ['thesis.txt']
     (tmp_path / 'damaged').mkdir()
-    (tmp_path / 'damaged' / 'settings.json').write_text('{')
-    with pytest.raises(InputError, match='is damaged'):
-        go(model, folder, tmp_path / 'damaged')
+    for content in (b'{', b'[]', b'"a"', b'{"a": "\xff"}'):
+        (tmp_path / 'damaged' / 'settings.json').write_bytes(content)
+        with pytest.raises(InputError, match=r'settings\.json: is damaged'):
+            go(model, folder, tmp_path / 'damaged')
+
+
+def test_findings_with_bytes_that_are_no_text(model, folder, tmp_path):
+    go(model, folder, tmp_path / 'out', report=False)
+    with (tmp_path / 'out' / 'findings.csv').open('ab') as file:
+        file.write(b'a\xff.jpg,1\n')
+    with pytest.raises(InputError, match=r'findings\.csv, line \d+: the row is damaged'):
+        go(model, folder, tmp_path / 'out', report=False)
 
 
 def test_links_out_of_the_folder_are_not_followed(model, folder, tmp_path):

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -162,6 +163,64 @@ def test_dicom_that_must_not_pass(tmp_path):
     write_dicom(tmp_path / 'c.dcm', rgb(), Rows=40000, Columns=40000)
     with pytest.raises(InputError, match='million pixels'):
         read_any_picture(tmp_path / 'c.dcm')
+
+
+def test_a_dicom_file_packed_as_a_whole_is_not_unpacked(tmp_path, monkeypatch):
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    write_dicom(tmp_path / 'a.dcm', np.zeros((2000, 2000, 3), np.uint8))
+    data = pydicom.dcmread(tmp_path / 'a.dcm')
+    data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    data.save_as(tmp_path / 'bomb.dcm')
+    assert (tmp_path / 'bomb.dcm').stat().st_size < 20_000
+
+    def decompress(*args):
+        (tmp_path / 'ran').touch()
+        return zlib.decompress(*args)
+
+    monkeypatch.setattr(pydicom.filereader, 'zlib', SimpleNamespace(
+        decompress=decompress, MAX_WBITS=zlib.MAX_WBITS))  # fmt: skip
+    with pytest.raises(InputError, match=r'bomb\.dcm: is packed as a whole'):
+        read_any_picture(tmp_path / 'bomb.dcm')
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_a_dicom_file_is_read_only_as_far_as_it_may_be(tmp_path, monkeypatch):
+    write_dicom(tmp_path / 'a.dcm', rgb())
+    with (tmp_path / 'a.dcm').open('ab') as file:
+        file.truncate(17_000_000)
+    write_dicom(tmp_path / 'b.dcm', rgb(), Rows=4000, Columns=4000)
+    write_dicom(tmp_path / 'c.dcm', rgb(), SamplesPerPixel=60_000)
+    write_dicom(tmp_path / 'd.dcm', rgb(), BitsAllocated=64)
+    write_dicom(tmp_path / 'e.dcm', rgb(), Rows=0)
+    read = pydicom.dcmread
+
+    def before_pixels(path, stop_before_pixels=False):
+        assert stop_before_pixels
+        return read(path, stop_before_pixels=True)
+
+    monkeypatch.setattr(pydicom, 'dcmread', before_pixels)
+    for name, sentence in (
+        ('a', 'has 17 million bytes'),
+        ('b', 'more than 0.1 million pixels'),
+        ('c', '60000 channels'),
+        ('d', '64 bits'),
+        ('e', '0 x 64 pixels'),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            read_any_picture(tmp_path / f'{name}.dcm', max_pixels=100_000)
+
+
+def test_the_limit_in_the_sentence_is_the_one_that_was_passed(tmp_path):
+    png_head = png_bomb().replace(
+        struct.pack('>LL', 60_000, 60_000), struct.pack('>LL', *[20_000] * 2)
+    )
+    checksum = struct.pack('>L', zlib.crc32(png_head[12:29]))
+    path = tmp_path / 'x.png'
+    path.write_bytes(png_head[:29] + checksum + png_head[33:])
+    for limit, sentence in ((120_000_000, '120'), (500_000_000, '178.957')):
+        with pytest.raises(InputError, match=f'more than {sentence} million pixels'):
+            read_any_picture(path, max_pixels=limit)
 
 
 def test_listing(tmp_path):

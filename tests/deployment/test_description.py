@@ -148,14 +148,21 @@ def changed(path, value):
     [
         ('format_version', 2, 'format_version is 2'),
         ('format_version', None, 'format_version'),
+        ('format_version', True, 'format_version is True'),
+        ('format_version', 1.0, 'format_version is 1.0'),
         ('extra', 1, 'must hold'),
         ('classes', 'S0', 'classes must be a list'),
         ('classes', [1, 2], 'classes must be a list'),
         ('classes', [], 'named, each once'),
         ('classes', ['S0'] * 7, 'named, each once'),
         ('class_names', ['x'], 'readable names'),
+        ('class_names', ['', *'bcdefg'], "readable name ''"),
+        ('class_names', ['a\x1b[2J', *'bcdefg'], 'cannot be shown'),
         ('schema', 3, 'schema must be text'),
         ('mean', [0, 0], 'mean must be three'),
+        ('mean', [10**400, 0, 0], '401 digits'),
+        ('mean', [10**17, 0, 0], 'mean must be three'),
+        ('mean', [float('inf'), 0, 0], 'mean must be three'),
         ('std', [0, 0, 0], 'std must be positive'),
         ('std', ['a', 0, 0], 'std must be three'),
         ('preprocessing', None, 'preprocessing must hold'),
@@ -171,19 +178,26 @@ def changed(path, value):
         ('thresholds.diagnosis', {'country': 0.5}, 'thresholds'),
         ('thresholds.diagnosis_rule', 'os.system', 'diagnosis_rule'),
         ('thresholds.schema', ['M'], 'thresholds'),
+        ('thresholds.source', ['x'], 'thresholds.source'),
+        ('thresholds.required', json.loads('[' * 900 + ']' * 900), 'thresholds.required'),
+        ('thresholds.undefined', json.loads('[' * 900 + ']' * 900), 'recursion depth'),
+        ('thresholds.undefined', 3, 'thresholds'),
+        ('training.experiment', 'a\nb', 'cannot be shown'),
         ('training.seed', 'x', 'training.seed'),
         ('training.synthetic', 'no', 'training.synthetic'),
         ('network', [], 'ImageClassifier'),
         ('network.type', 'HuggingFaceClassifier', 'ImageClassifier'),
         ('network.backbone', 'os.system', 'network.backbone'),
-        ('network.backbone.type', 'os.system', 'registered class'),
-        ('network.backbone.type', ['os'], 'registered class'),
-        ('network.backbone.type', 'mmpretrain::ResNet', 'registered class'),
-        ('network.backbone.norm_cfg', {'type': 'builtins.eval'}, 'registered class'),
+        ('network.backbone.type', 'os.system', "is 'os.system', expected one of"),
+        ('network.backbone.type', ['os'], 'expected one of'),
+        ('network.backbone.type', 'mmpretrain::ResNet', 'expected one of'),
+        ('network.backbone.norm_cfg', {'type': 'builtins.eval'}, "may not hold 'norm_cfg'"),
         ('network.backbone._scope_', 'mmdet', '_scope_'),
         ('network.backbone.init_cfg', {'type': 'Pretrained', 'checkpoint': 'http://x'}, 'init_cfg'),
         ('network.backbone.img_size', 10**9, 'img_size is 1000000000'),
-        ('network.backbone.img_size', list(range(1001)), '1,000 are allowed'),
+        ('network.backbone.img_size', list(range(1001)), 'img_size is .* expected'),
+        ('network.backbone.window_size', [4, 4, 20000, 4], 'whole number from 1 to 64'),
+        ('network.backbone.arch', {'depths': [65536] * 4}, 'whole number from 1 to 64'),
         ('network.pretrained', 'http://x', 'network may hold'),
         ('network.head.num_classes', 5, 'another label schema'),
     ],
@@ -208,13 +222,38 @@ def test_not_a_number_is_refused():
         ModelDescription.from_json(text)
 
 
-def test_deep_nesting_is_refused():
-    value = 1
-    for _ in range(20):
-        value = {'a': value}
-    network = {**NETWORK, 'neck': {'type': 'X', 'deep': value}}
-    with pytest.raises(InputError, match='nested'):
-        small_description(network=network)
+@pytest.mark.parametrize(
+    'name',
+    ['', 'b c', '=HYPERLINK("http://x")', '+1', '-1', '@x', "'x", 'a\n', 'a\x07', 'a;b', 'x' * 65],
+)
+def test_class_names_that_would_break_a_table(name):
+    with pytest.raises(InputError, match=r'the class name .* must be 1 to 64'):
+        small_description(('S0', name))
+
+
+@pytest.mark.parametrize(
+    ('classes', 'column'),
+    [
+        (('a', 'a_score'), 'a_score'),
+        (('M', 'pathologic_myopia'), 'pathologic_myopia'),
+        (('M', 'pathologic_myopia_score'), 'pathologic_myopia_score'),
+    ],
+)
+def test_class_names_that_are_columns_already(classes, column):
+    with pytest.raises(InputError, match=f"two columns '{column}'"):
+        small_description(classes)
+
+
+def test_class_names_of_other_alphabets():
+    classes = ('normal', 'pathologic_myopia', '高度近视', 'A-2.b')
+    assert small_description(classes).classes == classes
+
+
+def test_a_training_with_another_loss_is_described():
+    head = {**NETWORK['head'], 'loss': {'type': 'AsymmetricLoss'}}
+    model = {**NETWORK, 'head': head, 'data_preprocessor': {'to_rgb': True}}
+    found = describe(model, [{'type': 'LoadPicture'}, {'type': 'PackInputs'}], PSMM)
+    assert found.network == NETWORK
 
 
 @pytest.mark.parametrize(
