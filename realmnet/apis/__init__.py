@@ -1,5 +1,6 @@
 """Inference for people: a picture or a folder in, findings out."""
 
-from .inferencer import Inferencer, PictureResult
+from realmnet.apis.inferencer import Inferencer
+from realmnet.deployment.picture_result import PictureResult
 
 __all__ = ['Inferencer', 'PictureResult']

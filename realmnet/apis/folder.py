@@ -6,29 +6,23 @@ sheets, report) is made from it at the end. Interrupted work continues where it 
 
 from __future__ import annotations
 
-import csv
-import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import realmnet
-from realmnet.apis.inferencer import Inferencer, PictureResult
+from realmnet.apis.inferencer import Inferencer
 from realmnet.curation.outputs import make_folder, not_writable
 from realmnet.curation.pictures import list_pictures
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import Units
 from realmnet.reporting.contact_sheet import write_sheets, write_thumbnail
+from realmnet.reporting.findings_log import FindingsLog, LogFiles, open_log, run_settings
 from realmnet.reporting.findings_report import Summary, write_report
 from realmnet.reporting.findings_table import (
-    NOTICE,
-    columns,
     display_name,
     read_findings,
-    spreadsheet_safe,
-    to_row,
     write_json,
     write_units,
 )
@@ -88,21 +82,25 @@ def infer_folder(
 
     Raises:
         InputError: If there is no picture, the folders overlap, or ``out`` cannot be written,
-            belongs to something else, or holds findings of another model, folder or setting.
+            belongs to something else, holds findings of another model, folder or setting, or
+            another run is at work on it.
     """
     folder, out = Path(folder), Path(out)
     _refuse_overlap(folder, out)
     pictures = list_pictures(folder)
-    settings = _settings(inferencer, folder, model)
-    _open_folder(out, settings)
-    classes = inferencer.description.classes
-    done = _resume(out / FINDINGS, classes)
-    todo = [path for path in pictures if display_name(path) not in done]
-    result = FolderResult(out, Summary(), earlier=len(done))
+    _refuse_foreign(out)
+    settings = run_settings(
+        model, folder, inferencer.flip, inferencer.margin, inferencer.max_pixels
+    )
+    result = FolderResult(out, Summary())
     result.ignored = sum(len(files) for _, _, files in os.walk(folder)) - len(pictures)
+    files = LogFiles(out / FINDINGS, out / PROBLEMS, out / SETTINGS)
     try:
-        _run(inferencer, folder, out, todo, result, report, progress)
-        _finish(inferencer, out, settings, result, report)
+        with open_log(files, folder, inferencer.description.classes, settings) as log:
+            result.earlier, result.problems = len(log.names), log.problems
+            _run(inferencer, log, pictures, out / THUMBNAILS, report, progress)
+            result.new = len(log.names) - result.earlier
+            _finish(inferencer, out, settings, result, report)
     except OSError as error:
         if error.errno is None:
             raise
@@ -112,62 +110,47 @@ def infer_folder(
 
 def _run(
     inferencer: Inferencer,
-    folder: Path,
-    out: Path,
-    todo: list[Path],
-    result: FolderResult,
+    log: FindingsLog,
+    pictures: list[Path],
+    thumbnails: Path,
     report: bool,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    """Read the pictures and append their rows, a batch at a time."""
-    classes = inferencer.description.classes
-    thumbnails = out / THUMBNAILS
+    """Read the pictures that have no row, and those that the report lacks a thumbnail of."""
+    rows = {name: row for row, name in enumerate(log.names)}
+    for old in thumbnails.glob('*.jpg'):  # of a picture whose row was not finished
+        if old.stem.isdigit() and int(old.stem) >= len(rows):
+            old.unlink()
+    todo = [path for path in pictures if display_name(path) not in rows]
+    lacking = []
     if report:
         make_folder(thumbnails)
-    with (
-        (out / FINDINGS).open('a', newline='', encoding='utf-8') as findings_file,
-        (out / PROBLEMS).open('w', newline='', encoding='utf-8') as problems_file,
-    ):
-        # cells that the classes do not tell are empty and have no column
-        findings = csv.DictWriter(
-            findings_file, columns(classes), extrasaction='ignore', lineterminator='\n'
-        )
-        problems = csv.writer(problems_file, lineterminator='\n')
-        problems.writerow(['filename', 'problem'])
-        for number, (path, picture) in enumerate(_results(inferencer, folder, todo), 1):
-            name = display_name(path)
-            if picture.finding is None:
-                problem = display_name(picture.problem.replace(f'{folder}{os.sep}', ''))
-                result.problems.append((name, problem))
-                problems.writerow([spreadsheet_safe(name), spreadsheet_safe(problem)])
-                problems_file.flush()
-            else:
-                if report:
-                    row = result.earlier + result.new
-                    write_thumbnail(thumbnails / f'{row:07d}.jpg', picture.picture)
-                findings.writerow(to_row(name, picture.finding))
-                findings_file.flush()
-                result.new += 1
-            if progress:
-                progress(number, len(todo))
+        thumbnail_of = {
+            path: _thumbnail(thumbnails, rows[display_name(path)])
+            for path in pictures
+            if display_name(path) in rows
+        }
+        lacking = [path for path, file in thumbnail_of.items() if not file.is_file()]
+    total, number = len(lacking) + len(todo), 0
+    again = inferencer.read_ahead((log.folder / path for path in lacking), log.folder)
+    for path, (_, picture) in zip(lacking, again, strict=True):
+        if not isinstance(picture, str):  # one that is gone leaves a grey field
+            write_thumbnail(thumbnail_of[path], picture)
+        number += 1
+        if progress:
+            progress(number, total)
+    results = inferencer.stream((log.folder / path for path in todo), log.folder)
+    for path, found in zip(todo, results, strict=True):
+        if report and found.picture is not None:
+            write_thumbnail(_thumbnail(thumbnails, len(log.names)), found.picture)
+        log.add(path, found.finding, found.problem)
+        number += 1
+        if progress:
+            progress(number, total)
 
 
-def _results(
-    inferencer: Inferencer, folder: Path, todo: list[Path]
-) -> Iterator[tuple[Path, PictureResult]]:
-    """Yield results in order; links out of the folder become problems without being opened."""
-    inside = folder.resolve()
-    outward = {
-        path for path in todo
-        if (folder / path).is_symlink() and inside not in (folder / path).resolve().parents
-    }  # fmt: skip
-    results = inferencer.stream(folder / path for path in todo if path not in outward)
-    for path in todo:
-        if path in outward:
-            problem = f'{path}: is a link out of the folder, which is not followed; copy the file'
-            yield path, PictureResult(folder / path, None, problem)
-        else:
-            yield path, next(results)
+def _thumbnail(folder: Path, row: int) -> Path:
+    return folder / f'{row:07d}.jpg'
 
 
 def _finish(
@@ -180,8 +163,10 @@ def _finish(
         result.summary.add(finding)
         units.add(name, finding)
     result.files = [FINDINGS, 'findings.json', PROBLEMS]
+    # The report travels; where the pictures lie on this machine stays in settings.json.
+    told = {**settings, 'folder': settings['folder'].rpartition('/')[2]}
     about = {
-        'settings': settings,
+        'settings': told,
         'classes': list(description.classes),
         'thresholds': asdict(description.thresholds) if description.thresholds else None,
         'training': asdict(description.training),
@@ -206,23 +191,10 @@ def _finish(
             description,
             result.summary,
             units,
-            settings,
+            told,
             result.problems,
         )
         result.files += [*sheets, 'report.html']
-
-
-def _settings(inferencer: Inferencer, folder: Path, model: dict[str, str]) -> dict[str, Any]:
-    """What must be equal for work to be continued."""
-    return {
-        'notice': NOTICE,
-        'realmnet': realmnet.__version__,
-        'model': model,
-        'folder': display_name(folder.resolve()),
-        'flip': inferencer.flip,
-        'margin': inferencer.margin,
-        'max_pixels': inferencer.max_pixels,
-    }
 
 
 def _refuse_overlap(folder: Path, out: Path) -> None:
@@ -231,50 +203,11 @@ def _refuse_overlap(folder: Path, out: Path) -> None:
         raise InputError(f'{out}: overlaps with {folder}; name an output folder beside it')
 
 
-def _open_folder(out: Path, settings: dict[str, Any]) -> None:
-    """Make the output folder, or check that it is of the same work."""
-    record = out / SETTINGS
-    if record.is_file():
-        try:
-            earlier = json.loads(record.read_text(encoding='utf-8'))
-        except ValueError:
-            earlier = None
-        if not isinstance(earlier, dict):
-            raise InputError(f'{record}: is damaged; name another output folder')
-        differing = [key for key in settings if earlier.get(key) != settings[key]]
-        if differing:
-            key = differing[0]
-            raise InputError(
-                f'{out}: holds findings made with another {key} ({earlier.get(key)}, now '
-                f'{settings[key]}); name another output folder, or remove this one'
-            )
-        return
-    make_folder(out)
+def _refuse_foreign(out: Path) -> None:
+    """Refuse an output folder that holds something else."""
     try:
-        if any(out.iterdir()):
-            raise InputError(
-                f'{out}: not empty and not made by this tool; name another output folder'
-            )
-        temporary = out / f'.{SETTINGS}.tmp'
-        temporary.write_text(json.dumps(settings, indent=1) + '\n', encoding='utf-8')
-        temporary.replace(record)
+        foreign = out.is_dir() and not (out / SETTINGS).is_file() and any(out.iterdir())
     except OSError as error:
         raise not_writable(out, error) from None
-
-
-def _resume(path: Path, classes: tuple[str, ...]) -> set[str]:
-    """Names that already have a row; a row that was cut off is taken away."""
-    if not path.is_file():
-        with path.open('w', newline='', encoding='utf-8') as file:
-            csv.writer(file, lineterminator='\n').writerow(columns(classes))
-        return set()
-    with path.open('rb+') as file:
-        end = 0
-        for line in file:
-            if line.endswith(b'\n'):
-                end += len(line)
-        file.truncate(end)
-    if end == 0:
-        path.unlink()
-        return _resume(path, classes)
-    return {name for name, _ in read_findings(path, classes)}
+    if foreign:
+        raise InputError(f'{out}: not empty and not made by this tool; name another output folder')

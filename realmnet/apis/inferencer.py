@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from realmnet.curation.pictures import MAX_PIXELS
 from realmnet.deployment.model_file import load_model
-from realmnet.deployment.picture_result import PictureResult
+from realmnet.deployment.picture_model import PictureModel
+from realmnet.deployment.torch_inputs import choose_device, network_inputs
 from realmnet.errors import InputError
-from realmnet.evaluation.findings import MARGIN, Finding, findings_of
+from realmnet.evaluation.findings import MARGIN
 
 
-class Inferencer:
+class Inferencer(PictureModel):
     """Find what a checkpoint's classes say about pictures.
 
     Preprocessing, thresholds and classes come from the checkpoint. Scores equal those of
@@ -36,6 +31,7 @@ class Inferencer:
 
     Attributes:
         description: What the checkpoint says of itself.
+        network: The classifier, in evaluation mode.
 
     Raises:
         InputError: If the checkpoint or the device cannot be used, or the batch size is below 1.
@@ -57,106 +53,12 @@ class Inferencer:
     ) -> None:
         if batch_size < 1:
             raise InputError(f'the batch size is {batch_size}, expected 1 or more')
-        self.device = _device(device)
-        network, self.description = load_model(checkpoint)
+        self.device = choose_device(device)
+        network, description = load_model(checkpoint)
+        super().__init__(str(checkpoint), description, batch_size, flip, max_pixels, margin)
         self.network = network.to(self.device, memory_format=torch.channels_last)
-        self.batch_size, self.flip, self.max_pixels = batch_size, flip, max_pixels
-        self.margin = margin
-        self._mean = torch.tensor(self.description.mean, device=self.device).view(1, 3, 1, 1)
-        self._std = torch.tensor(self.description.std, device=self.device).view(1, 3, 1, 1)
-
-    def read(self, path: str | Path) -> np.ndarray:
-        """Read a file and preprocess it; see :meth:`Preprocessing.read`."""
-        return self.description.preprocessing.read(path, self.max_pixels)
 
     @torch.inference_mode()
-    def scores(self, pictures: np.ndarray) -> np.ndarray:
-        """Compute the probabilities of preprocessed pictures.
-
-        Args:
-            pictures: ``uint8`` RGB of shape (N, size, size, 3).
-
-        Returns:
-            ``float64`` of shape (N, C).
-        """
-        # (N, H, W, C) in memory is what channels_last means: nothing is copied here.
-        inputs = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float()
-        inputs = (inputs - self._mean) / self._std
-        probability = self._probability(inputs)
-        if self.flip:
-            probability = (probability + self._probability(inputs.flip(3))) / 2
-        return probability.cpu().double().numpy()
-
-    def predict(self, picture: str | Path | np.ndarray) -> Finding:
-        """Find what one picture shows.
-
-        Args:
-            picture: A file, or pixels: ``uint8`` RGB of shape (H, W, 3), any size.
-
-        Raises:
-            InputError: If it cannot be read.
-        """
-        is_file = isinstance(picture, str | os.PathLike)
-        ready = self.read(picture) if is_file else self.description.preprocessing.apply(picture)
-        return self._findings(ready[None])[0]
-
-    def stream(self, paths: Iterable[str | Path]) -> Iterator[PictureResult]:
-        """Yield the result of each picture, in order.
-
-        Pictures are read ahead in threads, as many as a few batches hold, so memory does not
-        depend on how many there are. One that cannot be read gives a problem and the rest goes on.
-
-        Args:
-            paths: Files; a generator will do.
-        """
-        workers = min(4, os.cpu_count() or 1)
-        waiting = iter(paths)
-        ahead: deque[tuple[Path, Future]] = deque()
-        pool = ThreadPoolExecutor(workers, thread_name_prefix='read')
-        try:
-            while True:
-                missing = 2 * self.batch_size + workers - len(ahead)
-                for path in islice(waiting, missing):
-                    ahead.append((Path(path), pool.submit(self._read_or_say, path)))
-                if not ahead:
-                    return
-                batch = [ahead.popleft() for _ in range(min(self.batch_size, len(ahead)))]
-                yield from self._results([(path, future.result()) for path, future in batch])
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    def _read_or_say(self, path: str | Path) -> np.ndarray | str:
-        try:
-            return self.read(path)
-        except InputError as error:
-            return str(error)
-        except MemoryError:
-            return f'{path}: does not fit into memory; take it out'
-
-    def _results(self, batch: list[tuple[Path, np.ndarray | str]]) -> Iterator[PictureResult]:
-        pictures = [content for _, content in batch if not isinstance(content, str)]
-        findings = iter(self._findings(np.stack(pictures)) if pictures else ())
-        for path, content in batch:
-            if isinstance(content, str):
-                yield PictureResult(path, None, content)
-            else:
-                yield PictureResult(path, next(findings), '', content)
-
-    def _findings(self, pictures: np.ndarray) -> list[Finding]:
-        about = self.description
-        return findings_of(self.scores(pictures), about.classes, about.thresholds, self.margin)
-
-    def _probability(self, inputs: Tensor) -> Tensor:
-        return torch.sigmoid(self.network(inputs, mode='tensor'))
-
-
-def _device(name: str) -> torch.device:
-    if name == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"device {name!r} cannot be used ({reason}); use 'cpu'") from None
-    return device
+    def _scores(self, pictures: np.ndarray) -> np.ndarray:
+        inputs = network_inputs(pictures, self.description, self.device)
+        return torch.sigmoid(self.network(inputs, mode='tensor')).cpu().double().numpy()

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and that one process at a time writes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from realmnet.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows: no advisory locks
+    fcntl = None
 
 
 @contextmanager
@@ -66,6 +71,36 @@ def write_whole(path: str | os.PathLike, content: str | bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise not_writable(path, error) from None
+
+
+@contextmanager
+def sole_writer(path: Path, refusal: str) -> Iterator[None]:
+    """Hold the lock of a file, or refuse at once; the system releases it if the process dies.
+
+    Args:
+        path: The file; it is made if need be, in a folder that exists.
+        refusal: The sentence to raise if another process holds the lock.
+
+    Raises:
+        InputError: If another process holds it, or the file cannot be written.
+
+    Example:
+        >>> with sole_writer(Path('findings.csv'), 'busy; wait'):    # doctest: +SKIP
+        ...     append_rows()
+    """
+    try:
+        file = path.open('a', encoding='utf-8')
+    except OSError as error:
+        raise not_writable(path, error) from None
+    with file:
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(refusal) from None
+        except OSError:  # a file system without locks: better unlocked than not at all
+            pass
+        yield
 
 
 def make_folder(folder: Path) -> None:

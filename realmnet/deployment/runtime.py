@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from realmnet.curation.pictures import MAX_PIXELS
 from realmnet.deployment.description import KEY, ModelDescription
-from realmnet.deployment.picture_result import PictureResult
+from realmnet.deployment.picture_model import PictureModel
 from realmnet.errors import InputError
-from realmnet.evaluation.findings import MARGIN, Finding, findings_of
+from realmnet.evaluation.findings import MARGIN
 
 try:
     import onnxruntime
@@ -27,13 +24,12 @@ except ImportError:
 PICTURES, SCORES = 'pictures', 'scores'
 
 
-class OnnxModel:
+class OnnxModel(PictureModel):
     """Find what the classes of an exported model say about pictures.
 
     Preprocessing, thresholds and classes come from the file. Every thread takes one picture at a
-    time through reading, preprocessing and network: that is faster than sharing the work on a
-    picture, and makes scores independent of their neighbours. Research software, not a medical
-    device.
+    time through the network: that is faster than sharing the work on a picture, and makes scores
+    independent of their neighbours. Research software, not a medical device.
 
     Args:
         path: File of ``tools/deployment/export.py``, ending in ``.onnx``.
@@ -69,83 +65,16 @@ class OnnxModel:
         if threads < 1:
             raise InputError(f'the number of threads is {threads}, expected 1 or more')
         self.session = open_session(path)
-        self.description = _description_of(self.session, path)
-        self.threads, self.flip, self.max_pixels = threads, flip, max_pixels
-        self.margin = margin
+        description = _description_of(self.session, path)
+        super().__init__(str(path), description, threads, flip, max_pixels, margin)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix='picture')
 
-    def read(self, path: str | Path) -> np.ndarray:
-        """Read a file and preprocess it; see :meth:`Preprocessing.read`."""
-        return self.description.preprocessing.read(path, self.max_pixels)
-
-    def scores(self, pictures: np.ndarray) -> np.ndarray:
-        """Compute the probabilities of preprocessed pictures.
-
-        Args:
-            pictures: ``uint8`` RGB of shape (N, size, size, 3).
-
-        Returns:
-            ``float64`` of shape (N, C).
-        """
+    def _scores(self, pictures: np.ndarray) -> np.ndarray:
         rows = list(self._pool.map(self._row, pictures))
         return np.array(rows, np.float64).reshape(-1, len(self.description.classes))
 
-    def predict(self, picture: str | Path | np.ndarray) -> Finding:
-        """Find what one picture shows.
-
-        Args:
-            picture: A file, or pixels: ``uint8`` RGB of shape (H, W, 3), any size.
-
-        Raises:
-            InputError: If it cannot be read.
-        """
-        is_file = isinstance(picture, str | os.PathLike)
-        ready = self.read(picture) if is_file else self.description.preprocessing.apply(picture)
-        return self._finding(ready)
-
-    def stream(self, paths: Iterable[str | Path]) -> Iterator[PictureResult]:
-        """Yield the result of each picture, in order.
-
-        At most four pictures a thread are under way, so memory does not depend on how many
-        there are. One that cannot be read gives a problem and the rest goes on.
-
-        Args:
-            paths: Files; a generator will do.
-        """
-        waiting = iter(paths)
-        ahead: deque[Future] = deque()
-        try:
-            while True:
-                missing = 4 * self.threads - len(ahead)
-                ahead.extend(self._pool.submit(self._result, p) for p in islice(waiting, missing))
-                if not ahead:
-                    return
-                yield ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
-
-    def _result(self, path: str | Path) -> PictureResult:
-        try:
-            picture = self.read(path)
-        except InputError as error:
-            return PictureResult(Path(path), None, str(error))
-        except MemoryError:
-            return PictureResult(Path(path), None, f'{path}: does not fit into memory; take it out')
-        return PictureResult(Path(path), self._finding(picture), '', picture)
-
-    def _finding(self, picture: np.ndarray) -> Finding:
-        about, scores = self.description, self._row(picture)[None]
-        return findings_of(scores, about.classes, about.thresholds, self.margin)[0]
-
     def _row(self, picture: np.ndarray) -> np.ndarray:
-        """Probabilities of one preprocessed picture."""
-        row = self._run(picture)
-        return (row + self._run(picture[:, ::-1])) / 2 if self.flip else row
-
-    def _run(self, picture: np.ndarray) -> np.ndarray:
-        batch = np.ascontiguousarray(picture[None])
-        return self.session.run([SCORES], {PICTURES: batch})[0][0].astype(np.float64)
+        return self.session.run([SCORES], {PICTURES: picture[None]})[0][0]
 
 
 def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSession:

@@ -12,18 +12,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
+from realmnet.curation.outputs import sole_writer
 from realmnet.engine.launch import cores
 from realmnet.errors import InputError
 from realmnet.experiments.plan import Run
@@ -277,20 +274,14 @@ def _reason(log: Path) -> str:
     return (errors or lines or ['nothing was printed'])[-1].removeprefix('error: ')[:300]
 
 
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run's folder; the system releases it if this process dies."""
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    """Hold the lock of a run's folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / '.lock').open('a') as file:
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(
-                f'{_shown(folder)}: another tools/sweep.py is at work there; wait for it, or name '
-                'another --work-dir'
-            ) from None
-        yield
+    return sole_writer(
+        folder / '.lock',
+        f'{_shown(folder)}: another tools/sweep.py is at work there; wait for it, or name another '
+        '--work-dir',
+    )
 
 
 _LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None

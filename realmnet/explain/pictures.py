@@ -1,15 +1,68 @@
-"""Pictures explained one by one: which classes, by which methods, with the truth where known."""
+"""Pictures explained one by one: which ones, which classes, by which methods."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import torch
+
+from realmnet.curation.borders import find_field, square
 from realmnet.curation.label_table import LabelTable
-from realmnet.datasets.transforms.loading import read_picture
+from realmnet.curation.pictures import list_pictures, read_any_picture
+from realmnet.deployment.description import Preprocessing
+from realmnet.deployment.picture_model import refuse_outward_link
+from realmnet.errors import InputError
+from realmnet.evaluation.findings import findings_of
+from realmnet.explain.feature_maps import layers_at
 from realmnet.explain.loading import TrainedModel
-from realmnet.explain.methods import Explainer
+from realmnet.explain.methods import ATTENTION, Explainer
 from realmnet.reporting.heat_maps import ExplainedPicture
+
+
+@dataclass(frozen=True)
+class FoundPicture:
+    """A picture that was named, or lies in a folder that was named.
+
+    Attributes:
+        name: Relative to that folder; of a picture that was named, its file name.
+        path: The file.
+        folder: The folder; None of a picture that was named.
+    """
+
+    name: str
+    path: Path
+    folder: Path | None = None
+
+
+def find_pictures(places: Iterable[Path]) -> list[FoundPicture]:
+    """List the pictures named and those in the folders named, each once, in order.
+
+    Args:
+        places: Files and folders.
+
+    Raises:
+        InputError: If a place does not exist, a folder has no picture, or two pictures have
+            one name, so that results could not be told apart.
+    """
+    found: dict[str, FoundPicture] = {}
+    for place in places:
+        if place.is_dir():
+            new = [FoundPicture(p.as_posix(), place / p, place) for p in list_pictures(place)]
+        elif place.is_file():
+            new = [FoundPicture(place.name, place)]
+        else:
+            raise InputError(f'{place}: no such file or folder; name a picture or a folder')
+        for picture in new:
+            earlier = found.setdefault(picture.name, picture)
+            if not earlier.path.samefile(picture.path):
+                raise InputError(
+                    f'{earlier.path} and {picture.path} are both called {picture.name}; name the '
+                    'folder above them, or explain them in two runs'
+                )
+    return list(found.values())
 
 
 def classes_present(table: LabelTable, each: int | None = None) -> dict[str, frozenset[str]]:
@@ -35,42 +88,90 @@ def classes_present(table: LabelTable, each: int | None = None) -> dict[str, fro
     }
 
 
+def make_explainers(
+    trained: TrainedModel,
+    methods: Sequence[str],
+    strides: Sequence[int] | None = None,
+    views: int | None = None,
+) -> dict[str, Explainer]:
+    """Make an explainer for each method, and find out whether the model has the strides.
+
+    Args:
+        trained: The model.
+        methods: As for :class:`Explainer`, like the other two.
+        strides: See there.
+        views: See there.
+
+    Raises:
+        InputError: As for :class:`Explainer`; or if the model has no map of a stride.
+    """
+    explainers = {method: Explainer(trained.model, method, strides, views) for method in methods}
+    if set(methods) != {ATTENTION}:
+        size = trained.description.preprocessing.size
+        layers_at(trained.model, torch.zeros(1, 3, size, size, device=trained.device), strides)
+    return explainers
+
+
 def explain_picture(
-    path: Path,
+    picture: Path | FoundPicture,
     trained: TrainedModel,
     explainers: Mapping[str, Explainer],
     classes: Sequence[str] | None = None,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     truth: frozenset[str] | None = None,
 ) -> list[ExplainedPicture]:
     """Explain one picture by each method.
 
     Args:
-        path: The picture.
+        picture: The picture.
         trained: The model.
         explainers: Method to what explains by it.
-        classes: Classes to explain; None for those with a score of ``threshold`` or more.
-        threshold: For ``classes=None``.
+        classes: Classes to explain; None for those found.
+        threshold: Score from which a class counts as found; None for what ``tools/infer.py``
+            finds, by the thresholds stored with the model.
         truth: Classes that are present, where known.
 
     Returns:
         The picture with its maps, once a method.
 
     Raises:
-        InputError: If the picture cannot be read.
+        InputError: If the picture cannot be read, or is a link out of its folder.
     """
-    known = trained.schema.classes
-    inputs = trained.inputs([path])
-    scores = dict(zip(known, trained.scores(inputs)[0].tolist(), strict=True))
-    found = [name for name in known if scores[name] >= threshold]
-    wanted = found if classes is None else [name for name in known if name in classes]
-    picture = read_picture(path, str(path))[..., ::-1]
+    if isinstance(picture, Path):
+        picture = FoundPicture(picture.name, picture)
+    if picture.folder is not None:
+        refuse_outward_link(picture.path, picture.folder)
+    known, about = trained.schema.classes, trained.description
+    try:
+        inputs = trained.inputs([picture.path])
+        shown = _as_seen(read_any_picture(picture.path), about.preprocessing)
+    except MemoryError:
+        raise InputError(f'{picture.path}: does not fit into memory; take it out') from None
+    (finding,) = findings_of(trained.scores(inputs).cpu().numpy(), known, about.thresholds)
+    found = finding.found
+    if threshold is not None:
+        found = [name for name in known if finding.scores[name] >= threshold]
+    wanted = [name for name in known if name in (found if classes is None else classes)]
     rows = []
     for method, explainer in explainers.items():
         maps = {}
         if wanted:
             heat = explainer.maps(inputs, [known.index(name) for name in wanted])[0]
             maps = dict(zip(wanted, heat, strict=True))
-        shown = method if len(explainers) > 1 else ''
-        rows.append(ExplainedPicture(path.name, picture, maps, scores, truth, shown))
+        label = method if len(explainers) > 1 else ''
+        rows.append(
+            ExplainedPicture(
+                picture.name, shown, maps, finding.scores, frozenset(found), truth, label
+            )
+        )
     return rows
+
+
+def _as_seen(picture: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    """Crop and pad as the preprocessing does, and leave the resolution."""
+    if preprocessing.crop_border:
+        left, top, right, bottom = find_field(picture)
+        picture = picture[top:bottom, left:right]
+    if preprocessing.keep_aspect:
+        picture = square(picture, max(picture.shape[:2]), keep_aspect=True)
+    return picture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,8 @@ COLOUR_MAP = 'turbo'
 _RIGHT, _WRONG = '#1b7837', '#c51b27'
 #: Opacity of the hottest place; cooler ones are clearer in proportion, cold ones untouched.
 _OPACITY = 0.65
+#: Inches that a line of text below the sheet is high, and one of its characters wide.
+_LINE, _CHARACTER = 0.13, 0.054
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,10 @@ class ExplainedPicture:
 
     Attributes:
         name: What it is called.
-        picture: RGB, uint8, (H, W, 3), in its original size.
+        picture: RGB, uint8, (H, W, 3): the part that the model saw, in its original size.
         maps: Heat map by class, (H', W') in [0, 1], of any size.
         scores: Probability by class, of all classes.
+        found: Classes that count as found.
         truth: Classes that are present; None where unknown.
         method: How the maps were made.
     """
@@ -36,6 +40,7 @@ class ExplainedPicture:
     picture: np.ndarray
     maps: dict[str, np.ndarray]
     scores: dict[str, float]
+    found: frozenset[str]
     truth: frozenset[str] | None = None
     method: str = field(default='')
 
@@ -72,21 +77,23 @@ def explanation_sheet(
 
     The first column shows the picture. Above each overlay stands the class's score, green where
     the class is present and red where not, black where that is unknown; a frame marks what was
-    found at 0.5.
+    found.
 
     Args:
         rows: The pictures.
         classes: Classes of the columns; a picture without a map of one leaves the place empty.
-        footer: Below the sheet.
+        footer: Below the sheet; long lines are broken.
         title: Above the sheet.
 
     Returns:
         The figure, ready for :func:`realmnet.reporting.style.save`.
     """
     side, title_high, gap = 1.08, 0.15, 0.03  # inches
-    top, bottom = 0.22 + 0.2 * bool(title), 0.42
+    wide = side * (len(classes) + 1)
+    lines = _text_below(rows, footer, wide)
+    top, bottom = 0.22 + 0.2 * bool(title), 0.24 + _LINE * len(lines)
     step = max(row.picture.shape[0] / row.picture.shape[1] for row in rows) * side + title_high
-    wide, high = side * (len(classes) + 1), step * len(rows) + top + bottom
+    high = step * len(rows) + top + bottom
     with paper_style():
         figure = Figure(figsize=(wide, high))
         for i, row in enumerate(rows):
@@ -108,7 +115,7 @@ def explanation_sheet(
                     _panel(axes, row, name)
         if title:
             figure.text(0.04 / wide, 1 - 0.03 / high, title, va='top', fontsize=8, color=INK)
-        _legend(figure, rows, footer)
+        _legend(figure, bottom, lines)
     return figure
 
 
@@ -129,19 +136,26 @@ def _panel(axes: Axes, row: ExplainedPicture, name: str) -> None:
         colour = _RIGHT if name in row.truth else _WRONG
     score = row.scores[name]
     axes.set_title(f'{score:.2f}', fontsize=6.5, pad=2, color=colour)
-    if score >= 0.5:
+    if name in row.found:
         axes.spines[:].set(visible=True, color=colour, linewidth=1.6)
 
 
-def _legend(figure: Figure, rows: Sequence[ExplainedPicture], footer: str) -> None:
-    wide, high = figure.get_size_inches()
-    bar = figure.add_axes((0.5 / wide, 0.27 / high, 1.0 / wide, 0.07 / high))
-    bar.imshow(np.linspace(0, 1, 256)[None], cmap=COLOUR_MAP, aspect='auto')
-    bar.set_axis_off()
-    meaning = 'Above a map: score of the class. Frame: found at 0.5.'
+def _text_below(rows: Sequence[ExplainedPicture], footer: str, wide: float) -> list[str]:
+    meaning = 'Above a map: score of the class. Frame: found.'
     if any(row.truth is not None for row in rows):
         meaning += ' Green: the class is present; red: it is not. Truth above the sample.'
+    paragraphs = [meaning, *footer.splitlines()]
+    return [line for p in paragraphs for line in textwrap.wrap(p, int(wide / _CHARACTER))]
+
+
+def _legend(figure: Figure, bottom: float, lines: Sequence[str]) -> None:
+    wide, high = figure.get_size_inches()
+    bar = figure.add_axes((0.5 / wide, (bottom - 0.17) / high, 1.0 / wide, 0.07 / high))
+    bar.imshow(np.linspace(0, 1, 256)[None], cmap=COLOUR_MAP, aspect='auto')
+    bar.set_axis_off()
+    at = (bottom - 0.135) / high
     for x, text, side in ((0.46, 'no heat', 'right'), (1.54, 'most', 'left')):
-        figure.text(x / wide, 0.305 / high, text, ha=side, va='center', fontsize=6, color=INK)
-    figure.text(1.95 / wide, 0.305 / high, meaning, va='center', fontsize=6, color=INK)
-    figure.text(0.04 / wide, 0.12 / high, footer, va='center', fontsize=6, color=INK)
+        figure.text(x / wide, at, text, ha=side, va='center', fontsize=6, color=INK)
+    for number, line in enumerate(lines, start=1):
+        at = (bottom - 0.165 - _LINE * number) / high
+        figure.text(0.04 / wide, at, line, va='center', fontsize=6, color=INK)

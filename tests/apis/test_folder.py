@@ -95,7 +95,7 @@ def test_every_output_says_what_it_is_not(model, folder, tmp_path, monkeypatch):
     out = tmp_path / 'out'
     (folder / 'broken.jpg').write_text('x')
     go(model, folder, out)
-    for name in ('findings.csv', 'eyes.csv', 'patients.csv'):
+    for name in ('findings.csv', 'eyes.csv', 'patients.csv', 'problems.csv'):
         rows = list(csv.DictReader((out / name).open()))
         assert rows
         assert {row['notice'] for row in rows} == {NOTICE}
@@ -216,7 +216,7 @@ def test_new_pictures_are_added_and_repaired_ones_read(model, folder, tmp_path):
     (folder / 'later.bmp').write_bytes(good)
     result = go(model, folder, out)
     assert (result.new, result.earlier, result.problems) == (1, 6, [])
-    assert (out / 'problems.csv').read_text() == 'filename,problem\n'
+    assert (out / 'problems.csv').read_text() == 'filename,problem,notice\n'
 
 
 def test_findings_of_other_settings_are_not_mixed(model, folder, tmp_path):
@@ -281,7 +281,83 @@ def test_links_out_of_the_folder_are_not_followed(model, folder, tmp_path):
 def test_problems_do_not_name_folders_of_this_machine(model, folder, tmp_path):
     (folder / 'broken.jpg').write_text('x')
     go(model, folder, tmp_path / 'out')
-    assert str(tmp_path) not in (tmp_path / 'out' / 'problems.csv').read_text()
+    for name in ('problems.csv', 'findings.json', 'report.html', 'findings.csv', 'eyes.csv'):
+        assert str(tmp_path) not in (tmp_path / 'out' / name).read_text(), name
+    assert (
+        json.loads((tmp_path / 'out' / 'findings.json').read_text())['settings']['folder'] == 'in'
+    )
+    assert '<div class="meta">Folder in<br>' in (tmp_path / 'out' / 'report.html').read_text()
+
+
+def test_problems_name_the_picture_as_it_is(model, tmp_path, monkeypatch):
+    """In a folder whose name ends that of a folder below it."""
+    (tmp_path / 'in' / 'main').mkdir(parents=True)
+    (tmp_path / 'in' / 'main' / 'x.jpg').write_text('x')
+    monkeypatch.chdir(tmp_path)
+    result = go(model, 'in', 'out')
+    assert result.problems[0][1].startswith('main/x.jpg: ')
+
+
+def test_two_runs_on_one_output_are_refused(model, folder, tmp_path):
+    out = tmp_path / 'out'
+    refused = []
+
+    def second(done, total):
+        with pytest.raises(InputError, match='another run is at work') as error:
+            go(model, folder, out)
+        refused.append(error)
+
+    go(model, folder, out, progress=second)
+    assert len(refused) == len(NAMES)
+    assert sorted(table(out)['filename']) == sorted(NAMES)
+    assert go(model, folder, out).new == 0  # and nothing stays locked
+
+
+def test_rows_of_two_runs_are_noticed(model, folder, tmp_path):
+    out = tmp_path / 'out'
+    go(model, folder, out, report=False)
+    text = (out / 'findings.csv').read_text()
+    (out / 'findings.csv').write_text(text + text.splitlines()[3] + '\n')
+    with pytest.raises(InputError, match='has more than one row of'):
+        go(model, folder, out, report=False)
+
+
+def test_a_report_that_comes_later_has_its_pictures(model, folder, tmp_path):
+    whole, out = tmp_path / 'whole', tmp_path / 'out'
+    go(model, folder, whole)
+    go(model, folder, out, report=False)
+    (folder / 'zz.bmp').write_bytes((folder / 'photo.bmp').read_bytes())
+    (folder / NAMES[1]).rename(tmp_path / 'gone.jpg')
+    seen = []
+    result = go(model, folder, out, progress=lambda done, total: seen.append((done, total)))
+    assert (result.new, result.earlier) == (1, 6)
+    assert seen == [(i, 6) for i in range(1, 7)]  # five thumbnails and a new picture
+    for row in (0, 2, 3, 4, 5):
+        name = f'thumbnails/{row:07d}.jpg'
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+    assert not (out / 'thumbnails' / '0000001.jpg').exists()
+    page = (out / 'report.html').read_text(encoding='utf-8')
+    assert page.count('data:image/jpeg;base64,') == 6
+
+
+def test_thumbnails_of_rows_that_were_not_finished_are_not_shown(model, folder, tmp_path):
+    out = tmp_path / 'out'
+    go(model, folder, out)
+    (out / 'findings.csv').unlink()
+    (folder / '0.png').write_bytes((folder / 'sub/0_left.png').read_bytes())
+    go(model, folder, out, report=False)  # every picture has another row now
+    go(model, folder, out)
+    go(model, folder, tmp_path / 'fresh')
+    for name in (f'thumbnails/{row:07d}.jpg' for row in range(7)):
+        assert (out / name).read_bytes() == (tmp_path / 'fresh' / name).read_bytes()
+
+
+@pytest.mark.parametrize('content', ['[]', '3', '{', 'null'])
+def test_a_record_that_is_none(model, folder, tmp_path, content):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'settings.json').write_text(content)
+    with pytest.raises(InputError, match='is damaged'):
+        go(model, folder, tmp_path / 'out')
 
 
 def test_other_classes_get_scores_and_no_grade(folder, tmp_path):

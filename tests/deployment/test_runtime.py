@@ -1,5 +1,6 @@
 """The runtime: without torch, safe with strangers' files, equal to what the graph says."""
 
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -211,9 +212,12 @@ def test_the_tool_works_without_torch(toy, pictures, tmp_path):
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert '7 pictures read, 1 could not be read' in done.stdout
+    assert '7 pictures read, 0 were done before, 1 could not be read' in done.stdout
     assert 'not a medical device' in done.stdout
     assert 'broken.jpg' in done.stderr
+    problems = pd.read_csv(tmp_path / 'findings.problems.csv')
+    assert problems['filename'].tolist() == ['broken.jpg']
+    assert 'not a medical device' in problems['notice'][0]
     rows = pd.read_csv(out)
     assert np.allclose(rows['M_score'], by_hand(pictures)[:, 1], atol=1e-6)
     assert rows['patient'].tolist() == list(range(7))
@@ -222,3 +226,82 @@ def test_the_tool_works_without_torch(toy, pictures, tmp_path):
 def test_the_block_blocks():
     done = subprocess.run([sys.executable, '-c', BLOCKED + 'import torch'], capture_output=True)
     assert b'torch is blocked' in done.stderr
+
+
+def predict(monkeypatch, *arguments):
+    """Run the tool in this process: its exit status, with interrupts and mistakes told."""
+    monkeypatch.setattr(sys, 'argv', ['predict_onnx.py', *map(str, arguments)])
+    try:
+        runpy.run_path('tools/deployment/predict_onnx.py', run_name='__main__')
+    except SystemExit as stop:
+        return stop.code or 0
+    return 0
+
+
+@pytest.fixture
+def folder(tmp_path, pictures):
+    for number, picture in enumerate(pictures):
+        write_picture(tmp_path / 'in' / f'{number}_left.png', picture)
+    return tmp_path / 'in'
+
+
+def test_an_interrupt_keeps_what_is_done_and_the_work_continues(
+    toy, folder, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / 'a.csv'
+
+    def stop(self, done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr('realmnet.progress.Progress.__call__', stop)
+    assert predict(monkeypatch, toy, folder, '--out', out) == 130
+    assert '3 of 7 pictures are in' in capsys.readouterr().err
+    assert len(pd.read_csv(out)) == 3
+    monkeypatch.undo()
+    assert predict(monkeypatch, toy, folder, '--out', out) == 0
+    assert '4 pictures read, 3 were done before' in capsys.readouterr().out
+    rows = pd.read_csv(out)
+    assert rows['filename'].tolist() == [f'{n}_left.png' for n in range(7)]
+    assert predict(monkeypatch, toy, folder, '--out', out, '--flip') == 1
+    assert 'was made with another flip' in capsys.readouterr().err
+
+
+def test_links_and_large_pictures_are_problems(toy, folder, tmp_path, monkeypatch, capsys):
+    write_picture(tmp_path / 'elsewhere' / 'secret.png', np.zeros((SIZE, SIZE, 3), np.uint8))
+    (folder / 'link.png').symlink_to(tmp_path / 'elsewhere' / 'secret.png')
+    write_picture(folder / 'large.png', np.zeros((2 * SIZE, SIZE, 3), np.uint8))
+    out = tmp_path / 'a.csv'
+    arguments = (toy, folder, '--out', out, '--limit-pixels', SIZE * SIZE)
+    assert predict(monkeypatch, *arguments) == 0
+    problems = pd.read_csv(tmp_path / 'a.problems.csv').set_index('filename')['problem']
+    assert 'is a link out of the folder' in problems['link.png']
+    assert 'more than' in problems['large.png']
+    assert len(problems) == 2
+    assert len(pd.read_csv(out)) == 7
+    assert 'link.png' in capsys.readouterr().err
+
+
+def test_outputs_that_cannot_be_are_one_sentence(toy, folder, tmp_path, monkeypatch, capsys):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'thesis.csv').write_text('x')
+    for out, sentence in (
+        (tmp_path / 'out', 'is a folder; name the CSV file'),
+        (tmp_path / 'thesis.csv', 'is not of this tool'),
+        (tmp_path / 'thesis.csv' / 'a.csv', 'cannot be written'),
+    ):
+        assert predict(monkeypatch, toy, folder, '--out', out) == 1
+        complained = capsys.readouterr().err
+        assert sentence in complained
+        assert complained.count('\n') == 1
+    assert (tmp_path / 'thesis.csv').read_text() == 'x'
+
+
+def test_scores_that_are_no_probabilities_name_the_file(tmp_path, pictures):
+    path = write_toy(tmp_path / 'toy.onnx')
+    model = onnx.load(path)
+    (most,) = (i for i in model.graph.initializer if i.name == 'most')
+    most.CopyFrom(numpy_helper.from_array(np.float32('nan'), 'most'))
+    onnx.save(model, path)
+    with pytest.raises(InputError, match=r'toy\.onnx: a score is NaN'):
+        OnnxModel(path).predict(pictures[0])

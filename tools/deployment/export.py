@@ -43,6 +43,7 @@ def main() -> None:
     from realmnet.deployment.export_report import export_all, report
     from realmnet.deployment.model_file import load_model
     from realmnet.progress import Progress
+    from realmnet.reporting.findings_table import NOTICE
 
     network, description = load_model(args.checkpoint)
     exported = export_all(
@@ -50,6 +51,9 @@ def main() -> None:
         Progress('files'),
     )  # fmt: skip
     print(report(exported))
+    if description.training.synthetic:
+        print('The model was trained on SYNTHETIC pictures: this says nothing about patients.')
+    print(NOTICE)
 
 
 if __name__ == '__main__':

@@ -1,19 +1,23 @@
 """Find what an exported model says about a folder, without torch; research software only."""
 
 import argparse
-import csv
+import hashlib
 import sys
 from pathlib import Path
 
 from realmnet.cli import run
-from realmnet.curation.outputs import staged
-from realmnet.curation.pictures import list_pictures
+from realmnet.curation.pictures import MAX_PIXELS, list_pictures
 from realmnet.deployment.runtime import OnnxModel
+from realmnet.errors import InputError
 from realmnet.progress import Progress
-from realmnet.reporting.findings_table import NOTICE, columns, display_name, to_row
+from realmnet.reporting.findings_log import LogFiles, open_log, run_settings
+from realmnet.reporting.findings_table import NOTICE, display_name
 
 EXAMPLE = """example:
   python tools/deployment/predict_onnx.py model.onnx pictures --out findings.csv
+
+writes findings.csv, and beside it findings.problems.csv (what could not be read and why) and
+findings.settings.json. Run again, it continues where it was stopped.
 
 needs numpy, pandas, scipy, pillow, opencv-python, tqdm and onnxruntime; for DICOM pydicom too.
 tools/infer.py does the same with a checkpoint, and makes a report. Nothing leaves this computer.
@@ -30,36 +34,42 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--threads', type=int, help='pictures at the same time (one a core)')
     parser.add_argument('--flip', action='store_true',
                         help='average each picture with its mirror image')  # fmt: skip
+    parser.add_argument('--limit-pixels', type=int, default=MAX_PIXELS, metavar='N',
+                        help='refuse larger pictures (%(default)s)')  # fmt: skip
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    model = OnnxModel(args.model, args.threads, args.flip)
-    names = list_pictures(args.folder)
-    progress, problems = Progress('pictures'), []
-    with (
-        staged(args.out.parent) as place,
-        (place / args.out.name).open('w', newline='', encoding='utf-8') as file,
-    ):
-        # to_row fills every column there is; those that the classes do not tell are left out.
-        writer = csv.DictWriter(
-            file, columns(model.description.classes), extrasaction='ignore', lineterminator='\n'
-        )
-        writer.writeheader()
-        results = model.stream(args.folder / name for name in names)
-        for number, (name, result) in enumerate(zip(names, results, strict=True), 1):
-            if result.finding is None:
-                problems.append(result.problem)
-            else:
-                writer.writerow(to_row(display_name(name), result.finding))
-            progress(number, len(names))
-    for problem in problems:
-        print(display_name(problem), file=sys.stderr)
-    print(f'{len(names) - len(problems):,} pictures read, {len(problems):,} could not be read; '
-          f'written to {args.out}')  # fmt: skip
+    if args.out.is_dir():
+        raise InputError(f'{args.out}: is a folder; name the CSV file to write')
+    model = OnnxModel(args.model, args.threads, args.flip, args.limit_pixels)
+    pictures = list_pictures(args.folder)
+    about = {
+        'name': args.model.name, 'sha256': hashlib.sha256(args.model.read_bytes()).hexdigest()
+    }  # fmt: skip
+    settings = run_settings(about, args.folder, model.flip, model.margin, model.max_pixels)
+    files, progress = LogFiles.beside(args.out), Progress('pictures')
+    with open_log(files, args.folder, model.description.classes, settings) as log:
+        earlier, done = len(log.names), set(log.names)
+        todo = [path for path in pictures if display_name(path) not in done]
+        results = model.stream((args.folder / path for path in todo), args.folder)
+        try:
+            for number, (path, found) in enumerate(zip(todo, results, strict=True), 1):
+                log.add(path, found.finding, found.problem)
+                progress(number, len(todo))
+        except KeyboardInterrupt:
+            print(f'{len(log.names):,} of {len(pictures):,} pictures are in {args.out}; run again '
+                  'to continue', file=sys.stderr)  # fmt: skip
+            raise
+    for _, problem in log.problems:
+        print(problem, file=sys.stderr)
+    print(f'{len(log.names) - earlier:,} pictures read, {earlier:,} were done before, '
+          f'{len(log.problems):,} could not be read; written to {args.out}')  # fmt: skip
+    if model.description.training.synthetic:
+        print('The model was trained on SYNTHETIC pictures: this says nothing about patients.')
     print(NOTICE)
-    if len(problems) == len(names):
+    if not log.names:
         sys.exit(1)
 
 

@@ -1,0 +1,156 @@
+"""What all models that are asked about pictures share: reading, deciding, going through many."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from realmnet.curation.pictures import MAX_PIXELS
+from realmnet.deployment.description import ModelDescription
+from realmnet.deployment.picture_result import PictureResult
+from realmnet.errors import InputError
+from realmnet.evaluation.findings import MARGIN, Finding, findings_of
+
+
+class PictureModel(ABC):
+    """A model that finds what its classes say about pictures; how it computes is the subclass's.
+
+    Args:
+        name: What messages call the model: its file.
+        description: What the model says of itself.
+        batch_size: Pictures of a stream that are scored together.
+        flip: Average the scores of each picture and its mirror image.
+        max_pixels: Larger pictures are refused.
+        margin: See :func:`realmnet.evaluation.findings.findings_of`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        description: ModelDescription,
+        batch_size: int,
+        flip: bool = False,
+        max_pixels: int = MAX_PIXELS,
+        margin: float = MARGIN,
+    ) -> None:
+        self.name, self.description, self.batch_size = name, description, batch_size
+        self.flip, self.max_pixels, self.margin = flip, max_pixels, margin
+
+    @abstractmethod
+    def _scores(self, pictures: np.ndarray) -> np.ndarray:
+        """Compute :meth:`scores` of the pictures as they are, not mirrored."""
+
+    def scores(self, pictures: np.ndarray) -> np.ndarray:
+        """Compute the probabilities of preprocessed pictures.
+
+        Args:
+            pictures: ``uint8`` RGB of shape (N, size, size, 3).
+
+        Returns:
+            ``float64`` of shape (N, C).
+        """
+        scores = self._scores(pictures)
+        if self.flip:
+            mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
+            scores = (scores + self._scores(mirrored)) / 2
+        return scores
+
+    def read(self, path: str | Path) -> np.ndarray:
+        """Read a file and preprocess it; see :meth:`Preprocessing.read`."""
+        return self.description.preprocessing.read(path, self.max_pixels)
+
+    def predict(self, picture: str | Path | np.ndarray) -> Finding:
+        """Find what one picture shows.
+
+        Args:
+            picture: A file, or pixels: ``uint8`` RGB of shape (H, W, 3), any size.
+
+        Raises:
+            InputError: If it cannot be read.
+        """
+        is_file = isinstance(picture, str | os.PathLike)
+        ready = self.read(picture) if is_file else self.description.preprocessing.apply(picture)
+        return self._findings(ready[None])[0]
+
+    def stream(
+        self, paths: Iterable[str | Path], inside: Path | None = None
+    ) -> Iterator[PictureResult]:
+        """Yield the result of each picture, in order.
+
+        Pictures are read ahead in threads, as many as a few batches hold, so memory does not
+        depend on how many there are. One that cannot be read gives a problem and the rest goes on.
+
+        Args:
+            paths: Files; a generator will do.
+            inside: A folder; links out of it are not followed but become problems.
+        """
+        with closing(self.read_ahead(paths, inside)) as reading:
+            while batch := list(islice(reading, self.batch_size)):
+                yield from self._results(batch)
+
+    def read_ahead(
+        self, paths: Iterable[str | Path], inside: Path | None = None
+    ) -> Iterator[tuple[Path, np.ndarray | str]]:
+        """Yield each path with its preprocessed picture, or with why there is none.
+
+        Args:
+            paths: As for :meth:`stream`.
+            inside: As for :meth:`stream`.
+        """
+        workers = min(4, os.cpu_count() or 1)
+        waiting = iter(paths)
+        ahead: deque[tuple[Path, Future]] = deque()
+        pool = ThreadPoolExecutor(workers, thread_name_prefix='read')
+        try:
+            while True:
+                missing = 2 * self.batch_size + workers - len(ahead)
+                for path in map(Path, islice(waiting, missing)):
+                    ahead.append((path, pool.submit(self._read_or_say, path, inside)))
+                if not ahead:
+                    return
+                path, future = ahead.popleft()
+                yield path, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _read_or_say(self, path: Path, inside: Path | None) -> np.ndarray | str:
+        try:
+            if inside is not None:
+                refuse_outward_link(path, inside)
+            return self.read(path)
+        except InputError as error:
+            return str(error)
+        except MemoryError:
+            return f'{path}: does not fit into memory; take it out'
+
+    def _results(self, batch: list[tuple[Path, np.ndarray | str]]) -> Iterator[PictureResult]:
+        pictures = [content for _, content in batch if not isinstance(content, str)]
+        findings = iter(self._findings(np.stack(pictures)) if pictures else ())
+        for path, content in batch:
+            if isinstance(content, str):
+                yield PictureResult(path, None, content)
+            else:
+                yield PictureResult(path, next(findings), '', content)
+
+    def _findings(self, pictures: np.ndarray) -> list[Finding]:
+        about = self.description
+        try:
+            return findings_of(self.scores(pictures), about.classes, about.thresholds, self.margin)
+        except InputError as error:
+            raise InputError(f'{self.name}: {error}') from None
+
+
+def refuse_outward_link(path: Path, folder: Path) -> None:
+    """Raise :class:`InputError` if a picture listed below a folder is a link out of it."""
+    if path.is_symlink() and folder.resolve() not in path.resolve().parents:
+        raise InputError(
+            f'{path}: is a link out of the folder, which is not followed; copy the file'
+        )

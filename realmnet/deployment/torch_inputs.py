@@ -1,0 +1,56 @@
+"""Bringing pictures to a network in torch: the device, and what the network takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from realmnet.deployment.description import ModelDescription
+from realmnet.errors import InputError
+
+
+def choose_device(name: str) -> torch.device:
+    """Return a device that works.
+
+    Args:
+        name: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, or ``'auto'``: a GPU if there is one.
+
+    Raises:
+        InputError: If it cannot be used.
+
+    Example:
+        >>> choose_device('cpu')
+        device(type='cpu')
+    """
+    if name == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {name!r} cannot be used ({reason}); use 'cpu'") from None
+    return device
+
+
+def network_inputs(
+    pictures: np.ndarray, description: ModelDescription, device: torch.device
+) -> Tensor:
+    """Normalise preprocessed pictures.
+
+    Args:
+        pictures: ``uint8`` RGB of shape (N, size, size, 3).
+        description: Holds mean and standard deviation.
+        device: Where the network is.
+
+    Returns:
+        ``float32`` of shape (N, 3, size, size), in the layout ``channels_last``.
+    """
+    # (N, H, W, C) in memory is what channels_last means: nothing is copied here.
+    inputs = torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float()
+    mean, std = (
+        torch.tensor(values, device=device).view(1, 3, 1, 1)
+        for values in (description.mean, description.std)
+    )
+    return (inputs - mean) / std
