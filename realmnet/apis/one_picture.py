@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from realmnet.apis.inferencer import Inferencer
 from realmnet.curation.borders import find_field, square
 from realmnet.curation.pictures import read_any_picture
 from realmnet.deployment.description import Preprocessing
+from realmnet.deployment.torch_inputs import network_inputs
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import Finding, findings_of
 from realmnet.explain.methods import ATTENTION, GRADIENT_METHODS, Explainer
@@ -116,16 +116,12 @@ class Examiner:
                 f'methods {list(self.methods)}'
             )
         if (name, method) not in picture.heat:
-            inputs = self._inputs(picture.prepared)
+            inputs = network_inputs(
+                picture.prepared[None], self.description, self.inferencer.device
+            )
             maps = self._explainers[method].maps(inputs, [classes.index(name)])
             picture.heat[name, method] = maps[0, 0]
         return picture.heat[name, method]
-
-    def _inputs(self, prepared: np.ndarray) -> torch.Tensor:
-        about = self.description
-        values = (prepared.astype(np.float32) - np.float32(about.mean)) / np.float32(about.std)
-        planes = np.ascontiguousarray(values.transpose(2, 0, 1)[None])
-        return torch.from_numpy(planes).to(self.inferencer.device)
 
 
 def _view(path: Path, preprocessing: Preprocessing, max_pixels: int) -> np.ndarray:

@@ -285,8 +285,10 @@ def _check_dicom(path: Path, max_pixels: int) -> None:
         raise _too_large(path, max_pixels)
     if int(head.get('NumberOfFrames', 1) or 1) > 1:
         raise InputError(f'{path}: has {head.NumberOfFrames} frames; export each as a picture')
+    if min(rows, columns) < 1:
+        raise InputError(f'{path}: holds no pixel data; export it again with its picture')
     samples, bits = int(head.get('SamplesPerPixel', 1)), int(head.get('BitsAllocated', 8))
-    if min(rows, columns) < 1 or samples not in (1, 3) or bits not in (8, 16):
+    if samples not in (1, 3) or bits not in (8, 16):
         raise InputError(
             f'{path}: {rows} x {columns} pixels of {samples} channels with {bits} bits, expected 1 '
             'or 3 channels with 8 or 16 bits; export it again'
