@@ -24,6 +24,7 @@ from realmnet.models.complexity import complexity
 from realmnet.progress import Progress
 from realmnet.reporting.border_tables import count_borders, table_a3, table_a4
 from realmnet.reporting.dataset_report import dataset_contents
+from realmnet.reporting.findings_table import NOTICE
 from realmnet.reporting.heat_maps import explanation_sheet
 from realmnet.reporting.model_table import TABLE_4_CONFIGS, model_table
 from realmnet.reporting.outcome import Outcome
@@ -187,7 +188,7 @@ def _heat_maps(part: Part, results: Results) -> tuple[Drawn, str, bool]:
             pictures / name, trained, explainers, trained.schema.classes, truth=present
         )
     ]
-    footer = 'Grad-CAM++ of RealMNet: heat shows what the model uses.'
+    footer = f'Grad-CAM++ of RealMNet: heat shows what the model uses. {NOTICE}'
     if record.synthetic:
         footer = f'Synthetic pictures: drawn by a program, of no person. {footer}'
     figure = explanation_sheet(rows, trained.schema.classes, footer)
