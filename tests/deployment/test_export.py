@@ -111,10 +111,14 @@ def build(description):
         if name.endswith('attention_biases'):
             nn.init.normal_(parameter)
     network.train()
+    size = description.preprocessing.size
+    # The kinds of picture that the export compares on: with statistics of others, norms would blow
+    # them up until float32 itself is off.
+    wild = np.random.default_rng(0).integers(0, 256, (4, size, size, 3), np.uint8)
+    flat = np.stack([np.full((size, size, 3), value, np.uint8) for value in (0, 255)])
+    pictures = np.concatenate([noise(8, size), wild, flat])
     with torch.no_grad():
-        network(
-            torch.from_numpy(noise(8, description.preprocessing.size)).permute(0, 3, 1, 2) / 255
-        )
+        network(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255)
     return network.eval()
 
 
