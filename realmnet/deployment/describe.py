@@ -12,8 +12,6 @@ from realmnet.curation.prepare import SETTINGS
 from realmnet.deployment.description import ModelDescription, Preprocessing, Training
 from realmnet.errors import InputError
 
-#: The generator of synthetic pictures leaves this file in the root of what it draws.
-SYNTHETIC = 'synthetic.json'
 _LOADERS = ('LoadPicture', 'LoadImageFromFile')
 # Parts of a model configuration that only concern training.
 _TRAINING_KEYS = ('init_cfg', 'pretrained', 'train_cfg', 'data_preprocessor', 'loss')

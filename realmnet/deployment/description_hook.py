@@ -12,7 +12,8 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from realmnet.curation.label_table import LabelSchema, get_schema
-from realmnet.deployment.describe import SYNTHETIC, describe, how_prepared
+from realmnet.curation.synthetic import is_synthetic
+from realmnet.deployment.describe import describe, how_prepared
 from realmnet.deployment.description import KEY, ModelDescription, Training
 from realmnet.engine.config import datasets
 from realmnet.errors import InputError
@@ -71,7 +72,7 @@ def describe_training(cfg: Config, **known: Any) -> Training:
     root = Path(data.get('data_root', ''))
     return Training(
         data=f'{data.get("type", "")} {Path(data.get("ann_file", "")).name}'.strip(),
-        synthetic=(root / SYNTHETIC).is_file() if root.is_dir() else None,
+        synthetic=is_synthetic(root) if root.is_dir() else None,
         **known,
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from realmnet.curation.synthetic import is_synthetic
 from realmnet.engine.config import apply_options, datasets
 from realmnet.errors import InputError
 from realmnet.experiments.options import check_options
@@ -26,8 +27,6 @@ from realmnet.experiments.record import (
 )
 from realmnet.experiments.sweep import Cell, Sweep, cell_config, write_cell
 from realmnet.models.complexity import build_without_memory
-
-SYNTHETIC = 'synthetic.json'
 
 
 @dataclass
@@ -197,7 +196,7 @@ def _record(sweep: Sweep, cell: Cell, seed: int, cfg: Config, folder: Path) -> R
             f'{folder} holds checkpoints of something else (no record.json); delete it, or name '
             'another --work-dir'
         )
-    synthetic = Path(data_root(cfg), SYNTHETIC).is_file()
+    synthetic = is_synthetic(data_root(cfg))
     return Record(sweep.name, cell.name, seed, config, quick=bool(cfg.get('quick')),
                   synthetic=synthetic)  # fmt: skip
 

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from realmnet.curation.label_table import missing_pictures, read_label_table
 from realmnet.curation.outputs import make_folder
 from realmnet.curation.protocols import join_tables, read_splits
+from realmnet.curation.synthetic import is_synthetic
 from realmnet.engine.config import datasets, load_config
 from realmnet.errors import InputError
 from realmnet.experiments.collect import collect, find_run
@@ -32,8 +33,6 @@ from realmnet.reporting.page import Section
 from realmnet.reporting.paper import PAPER, Chart, Drawn, Item, Part, draw, misprint_notes
 from realmnet.reporting.style import save_figure
 from realmnet.reporting.tables import Table, write_table
-
-_SYNTHETIC = 'synthetic.json'
 
 
 @dataclass
@@ -75,7 +74,7 @@ class Results:
     @property
     def synthetic(self) -> bool:
         """Whether the data root is a synthetic PSMM."""
-        return (self.data_root / _SYNTHETIC).is_file()
+        return is_synthetic(self.data_root)
 
 
 def item_of(sweep: Sweep) -> Item:

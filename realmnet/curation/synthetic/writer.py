@@ -172,6 +172,18 @@ def _write_tables(root: Path, patients: list[Patient], arguments: SyntheticArgum
     return counts
 
 
+def is_synthetic(root: str | os.PathLike) -> bool:
+    """Whether a data root says that its pictures are drawn.
+
+    The file alone decides, whatever is in it: real pictures taken for synthetic do no harm.
+
+    Example:
+        >>> is_synthetic('data/PSMM')
+        False
+    """
+    return Path(root, RECORD).is_file()
+
+
 def read_record(out: Path) -> dict | None:
     """Read ``synthetic.json`` of a folder; None if there is none or it is not ours.
 
