@@ -166,9 +166,7 @@ def _orientation(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _decode_jpeg(
-    data: bytes, header: Image.Image, least_side: int, reading: Reading
-) -> np.ndarray:
+def _decode_jpeg(data: bytes, header: Image.Image, least_side: int, reading: Reading) -> np.ndarray:
     """Decode with libjpeg-turbo, at 1/2, 1/4 or 1/8 of the size if both sides stay long enough.
 
     Returns:
