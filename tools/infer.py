@@ -25,9 +25,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('checkpoint', type=Path, help='file of pack.py, or of a training')
-    parser.add_argument(
-        'folder', type=Path, help='pictures: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, DICOM'
-    )
+    parser.add_argument('folder', type=Path, help='JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, DICOM')
     parser.add_argument('--out', type=Path, required=True, help='folder for the findings')
     parser.add_argument('--flip', action='store_true',
                         help='average each picture with its mirror image')  # fmt: skip

@@ -89,8 +89,8 @@ def _check(path: Path, reading: Reading, max_pixels: int, max_bytes: int) -> Non
     samples, bits = int(head.get('SamplesPerPixel', 1)), int(head.get('BitsAllocated', 8))
     if samples not in (1, 3) or bits not in (8, 16):
         raise InputError(
-            f'{where}: {rows} x {columns} pixels of {samples} channels with {bits} bits, expected 1 '
-            'or 3 channels with 8 or 16 bits; export it again'
+            f'{where}: {rows} x {columns} pixels of {samples} channels with {bits} bits, expected '
+            '1 or 3 channels with 8 or 16 bits; export it again'
         )
     stored = int(head.get('BitsStored', bits))
     if not 1 <= stored <= bits or int(head.get('HighBit', stored - 1)) != stored - 1:

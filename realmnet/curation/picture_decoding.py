@@ -113,12 +113,8 @@ def decode(
                 f'{reading.where}: has {frames} pages or frames; save each as a picture'
             )
         form = f'{"JPEG" if jpeg else image.format} {_stored_mode(image)}'
-        plain = None
-        if jpeg:
-            plain = _decode_jpeg(data, image, least_side, reading)
-        elif image.format == 'PNG' and (problem := png_damage(data)):
-            reading.damaged(problem)
-        elif image.format == 'TIFF' and (problem := _tiff_jpeg_damage(data, image)):
+        plain = _decode_jpeg(data, image, least_side, reading) if jpeg else None
+        if problem := _silent_damage(data, image):
             reading.damaged(problem)
         if plain is None:
             image.load()
@@ -128,7 +124,7 @@ def decode(
         return _TURNS.get(turn, np.ascontiguousarray)(pixels), form
 
 
-class _said_by_pillow(warnings.catch_warnings):  # noqa: N801 - used as a function
+class _said_by_pillow(warnings.catch_warnings):
     """Count Pillow's warnings (a broken EXIF block, for one) as damage, in any thread."""
 
     def __init__(self, reading: Reading) -> None:
@@ -187,6 +183,13 @@ def _decode_jpeg(data: bytes, header: Image.Image, least_side: int, reading: Rea
         pixels = simplejpeg.decode_jpeg(data, **options, strict=False)
     # Files with four inks hold them inverted, as Photoshop began it, with its mark or without.
     return 255 - pixels if header.mode == 'CMYK' else pixels
+
+
+def _silent_damage(data: bytes, image: Image.Image) -> str:
+    """Find damage that Pillow's decoder passes over."""
+    if image.format == 'PNG':
+        return png_damage(data)
+    return _tiff_jpeg_damage(data, image) if image.format == 'TIFF' else ''
 
 
 def png_damage(data: bytes) -> str:

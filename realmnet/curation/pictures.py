@@ -145,8 +145,8 @@ def read_with_notes(
         raise
     except UnidentifiedImageError:
         raise InputError(
-            f'{reading.where}: cannot be read (it is not a JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 or '
-            'DICOM picture, or its header is damaged); take it out'
+            f'{reading.where}: cannot be read (it is not a JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 '
+            'or DICOM picture, or its header is damaged); take it out'
         ) from None
     except Image.DecompressionBombError:  # Pillow's own limit, which may be the lower one
         raise reading.too_large(min(max_pixels, PILLOW_LIMIT)) from None

@@ -4,11 +4,12 @@
     python tools/dataset_tools/prepare_images.py JPEGImages.zip data/PSMM/JPEGImages \
         --unpack --data-root data/PSMM
 
-Takes JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 and DICOM below SRC and keeps the sub-folders. Run it again after an
-interruption: what is there is left as it is. Pictures that cannot be read, damaged ones among
-them, are listed in DST/unreadable.csv; --accept-damaged stores what is left of damaged ones, too,
-and lists them all the same. No EXIF field and no DICOM tag reaches the output; --pseudonymise also replaces
-patients, dates and foreign file names, and --labels rewrites label tables in the same way.
+Takes JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 and DICOM below SRC and keeps the sub-folders. Run it
+again after an interruption: what is there is left as it is. Pictures that cannot be read, damaged
+ones among them, are listed in DST/unreadable.csv; --accept-damaged stores what is left of damaged
+ones, too, and lists them all the same. No EXIF field and no DICOM tag reaches the output;
+--pseudonymise also replaces patients, dates and foreign file names, and --labels rewrites label
+tables in the same way.
 --unpack takes zip, split zip (.z01 .z02 ... beside the .zip) and tar.
 """
 
@@ -72,8 +73,14 @@ def main() -> None:
         return
     if args.src.is_file():
         raise InputError(f'{args.src}: is a file; add --unpack if it is an archive')
-    settings = PrepareSettings(args.size, args.keep_aspect, not args.no_crop,
-                               '.png' if args.png else '.jpg', args.quality, args.accept_damaged)  # fmt: skip
+    settings = PrepareSettings(
+        args.size,
+        args.keep_aspect,
+        not args.no_crop,
+        '.png' if args.png else '.jpg',
+        args.quality,
+        args.accept_damaged,
+    )
     pseudonyms = Pseudonyms(args.pseudonymise, args.sources) if args.pseudonymise else None
     tables = [read_label_table(path, schema_from(args)) for path in args.labels]
     report = prepare_images(

@@ -19,7 +19,8 @@ EXAMPLE = """example:
 writes findings.csv, and beside it findings.problems.csv (what could not be read and why) and
 findings.settings.json. Run again, it continues where it was stopped.
 
-needs numpy, pandas, scipy, pillow, simplejpeg, opencv-python, tqdm and onnxruntime; for DICOM pydicom too.
+needs numpy, pandas, scipy, pillow, simplejpeg, opencv-python, tqdm and
+onnxruntime; for DICOM pydicom too.
 tools/infer.py does the same with a checkpoint, and makes a report. Nothing leaves this computer.
 """
 
@@ -29,9 +30,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('model', type=Path, help='file of tools/deployment/export.py, .onnx')
-    parser.add_argument(
-        'folder', type=Path, help='pictures: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, DICOM'
-    )
+    parser.add_argument('folder', type=Path, help='JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, DICOM')
     parser.add_argument('--out', type=Path, required=True, help='CSV file for the findings')
     parser.add_argument('--threads', type=int, help='pictures at the same time (one a core)')
     parser.add_argument('--flip', action='store_true',

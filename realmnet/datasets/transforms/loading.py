@@ -1,4 +1,4 @@
-"""Reading the pictures of a label table for training and testing, by the one reader of all tools."""
+"""Reading the pictures of a label table for training, by the one reader of all tools."""
 
 from __future__ import annotations
 
