@@ -25,7 +25,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('checkpoint', type=Path, help='file of pack.py, or of a training')
-    parser.add_argument('folder', type=Path, help='pictures: JPEG, PNG, TIFF, BMP, DICOM')
+    parser.add_argument('folder', type=Path, help='JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, DICOM')
     parser.add_argument('--out', type=Path, required=True, help='folder for the findings')
     parser.add_argument('--flip', action='store_true',
                         help='average each picture with its mirror image')  # fmt: skip
@@ -35,6 +35,8 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--report', action=argparse.BooleanOptionalAction, default=True,
                         help='make contact sheets and report.html')  # fmt: skip
+    parser.add_argument('--accept-damaged', action='store_true',
+                        help='take what is left of damaged pictures, and say which')  # fmt: skip
     parser.add_argument('--limit-pixels', type=int, default=MAX_PIXELS, metavar='N',
                         help='refuse larger pictures (%(default)s)')  # fmt: skip
     return parser.parse_args()
@@ -53,6 +55,7 @@ def main() -> None:
     inferencer = Inferencer(
         args.checkpoint, args.device, args.batch_size, args.flip, args.limit_pixels
     )
+    inferencer.accept_damaged = args.accept_damaged
     model = {'name': args.checkpoint.name, 'sha256': file_digest(args.checkpoint)}
     result = infer_folder(
         inferencer, args.folder, args.out, model, args.report, Progress('pictures')
@@ -66,6 +69,10 @@ def main() -> None:
         print(f'  {problem}')
     if len(result.problems) > 10:
         print(f'  ... and {len(result.problems) - 10:,} more in problems.csv')
+    for name, note in result.notes[:10]:
+        print(f'  {name}: {note}')
+    if len(result.notes) > 10:
+        print(f'  ... and {len(result.notes) - 10:,} more in problems.csv')
     found = ', '.join(f'{name} {summary.found[name]:,}' for name in inferencer.description.classes)
     print(f'found: {found}; too close to call: {summary.uncertain:,}')
     if summary.disease is not None:

@@ -42,6 +42,7 @@ class FolderResult:
         earlier: Pictures that an earlier run had read.
         ignored: Files that are no pictures by their names.
         problems: Display name and sentence of each picture that could not be read.
+        notes: The same of those that were read, as that their damage was accepted.
         files: What was written.
     """
 
@@ -51,6 +52,7 @@ class FolderResult:
     earlier: int = 0
     ignored: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
 
 
@@ -69,7 +71,7 @@ def infer_folder(
 
     Args:
         inferencer: The model.
-        folder: Pictures: JPEG, PNG, TIFF, BMP, DICOM, in sub-folders too.
+        folder: Pictures: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, DICOM, in sub-folders too.
         out: Folder for ``findings.csv``, ``findings.json``, ``problems.csv``, ``eyes.csv`` and
             ``patients.csv`` where names tell, contact sheets and ``report.html``; outside
             ``folder``.
@@ -97,7 +99,7 @@ def infer_folder(
     files = LogFiles(out / FINDINGS, out / PROBLEMS, out / SETTINGS)
     try:
         with open_log(files, folder, inferencer.description.classes, settings) as log:
-            result.earlier, result.problems = len(log.names), log.problems
+            result.earlier, result.problems, result.notes = len(log.names), log.problems, log.notes
             _run(inferencer, log, pictures, out / THUMBNAILS, report, progress)
             result.new = len(log.names) - result.earlier
             _finish(inferencer, out, settings, result, report)
@@ -143,7 +145,7 @@ def _run(
     for path, found in zip(todo, results, strict=True):
         if report and found.picture is not None:
             write_thumbnail(_thumbnail(thumbnails, len(log.names)), found.picture)
-        log.add(path, found.finding, found.problem)
+        log.add(path, found.finding, found.problem, found.notes)
         number += 1
         if progress:
             progress(number, total)
@@ -165,12 +167,13 @@ def _finish(
     result.files = [FINDINGS, 'findings.json', PROBLEMS]
     # The report travels; where the pictures lie on this machine stays in settings.json.
     told = {**settings, 'folder': settings['folder'].rpartition('/')[2]}
+    said = result.problems + result.notes
     about = {
         'settings': told,
         'classes': list(description.classes),
         'thresholds': asdict(description.thresholds) if description.thresholds else None,
         'training': asdict(description.training),
-        'problems': [{'filename': name, 'problem': text} for name, text in result.problems],
+        'problems': [{'filename': name, 'problem': text} for name, text in said],
         'pictures_without': units.unnamed,
     }
     write_json(out / 'findings.json', about, read_findings(out / FINDINGS, description.classes))
@@ -192,7 +195,7 @@ def _finish(
             result.summary,
             units,
             told,
-            result.problems,
+            said,
         )
         result.files += [*sheets, 'report.html']
 

@@ -18,7 +18,12 @@ import cv2
 
 from realmnet.curation.borders import find_field, square
 from realmnet.curation.outputs import make_folder
-from realmnet.curation.pictures import list_pictures, read_any_picture, write_picture
+from realmnet.curation.pictures import (
+    list_pictures,
+    read_with_notes,
+    refuse_outward,
+    write_picture,
+)
 from realmnet.curation.privacy import Pseudonyms
 from realmnet.errors import InputError
 
@@ -36,6 +41,7 @@ class PrepareSettings:
         crop: Whether the black outer border is removed.
         suffix: ``.jpg`` or ``.png``.
         quality: JPEG quality, 1-100.
+        accept_damaged: Whether what can be decoded of damaged pictures is stored as well.
 
     Raises:
         InputError: If one of them is out of range.
@@ -46,6 +52,7 @@ class PrepareSettings:
     crop: bool = True
     suffix: str = '.jpg'
     quality: int = 95
+    accept_damaged: bool = False
 
     def __post_init__(self) -> None:
         if not 16 <= self.size <= 8192:
@@ -64,14 +71,17 @@ class PrepareReport:
         written: Pictures written in this run.
         skipped: Pictures that an earlier run had written.
         unreadable: Output name and reason of each picture that could not be read.
+        notes: Output name and what is to be said of each picture that was written all the same:
+            accepted damage, a 16-bit picture that is all dark.
     """
 
     written: int = 0
     skipped: int = 0
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
 
 
-def prepare_picture(source: Path, target: Path, settings: PrepareSettings) -> None:
+def prepare_picture(source: Path, target: Path, settings: PrepareSettings) -> tuple[str, ...]:
     """Read, crop, resize and write one picture.
 
     Args:
@@ -79,16 +89,21 @@ def prepare_picture(source: Path, target: Path, settings: PrepareSettings) -> No
         target: Output, ending in ``settings.suffix``.
         settings: See :class:`PrepareSettings`.
 
+    Returns:
+        What is to be said about the file, see :class:`realmnet.curation.pictures.PictureRead`.
+
     Raises:
         InputError: If the picture cannot be read.
     """
     # Twice the size is more than the resize keeps, and lets libjpeg skip work.
-    image = read_any_picture(source, least_side=2 * settings.size)
+    read = read_with_notes(source, 2 * settings.size, accept_damaged=settings.accept_damaged)
+    image = read.pixels
     if settings.crop:
         left, top, right, bottom = find_field(image)
         image = image[top:bottom, left:right]
     image = square(image, settings.size, settings.keep_aspect)
     write_picture(target, image, settings.quality)
+    return read.notes
 
 
 def prepare_images(
@@ -103,8 +118,8 @@ def prepare_images(
 
     A second run continues where an interrupted one stopped: pictures already there are left
     as they are, and each file appears whole or not at all. ``target`` also gets
-    ``prepare_images.json`` (the settings) and ``unreadable.csv`` (what could not be read; its
-    names are pseudonyms where asked for).
+    ``prepare_images.json`` (the settings) and ``unreadable.csv`` (what could not be read, or was
+    read with damage accepted; its names are pseudonyms where asked for).
 
     Args:
         source: Folder of raw pictures.
@@ -138,8 +153,9 @@ def prepare_images(
         pseudonyms.save()
     todo = [(p, n) for p, n in zip(pictures, names, strict=True) if not (target / n).exists()]
     report = PrepareReport(skipped=len(pictures) - len(todo))
+    report.notes = _earlier_notes(target / UNREADABLE, set(names) - {name for _, name in todo})
     work = [(source / picture, target / name, name) for picture, name in todo]
-    for name, problem in _run(work, settings, jobs, progress):
+    for name, problem, notes in _run(work, settings, source, jobs, progress):
         if problem:
             hidden = (
                 'cannot be read' if pseudonyms else problem.replace(f'{source}{os.sep}', '.../')
@@ -147,6 +163,7 @@ def prepare_images(
             report.unreadable.append((name, hidden))
         else:
             report.written += 1
+            report.notes += [(name, note) for note in notes]
     _write_report(target / UNREADABLE, report)
     return report
 
@@ -199,7 +216,7 @@ def _check_settings(target: Path, settings: PrepareSettings) -> None:
             earlier = json.loads(record.read_text(encoding='utf-8'))
         except ValueError:
             raise InputError(f'{record}: is damaged; name another folder') from None
-        if earlier != asdict(settings):
+        if earlier != _recorded(settings):
             raise InputError(
                 f'{target}: holds pictures prepared with other settings ({record}); name another '
                 'folder or remove it'
@@ -208,12 +225,17 @@ def _check_settings(target: Path, settings: PrepareSettings) -> None:
     if target.is_dir() and any(target.iterdir()):
         raise InputError(f'{target}: not empty and not made by this tool; name another folder')
     make_folder(target)
-    _write_whole(record, json.dumps(asdict(settings), indent=2) + '\n')
+    _write_whole(record, json.dumps(_recorded(settings), indent=2) + '\n')
 
 
-def _run(work, settings, jobs, progress) -> Iterable[tuple[str, str]]:
+def _recorded(settings: PrepareSettings) -> dict:
+    # Accepting damage later adds pictures to a folder and changes none, so it is no difference.
+    return {k: v for k, v in asdict(settings).items() if k != 'accept_damaged'}
+
+
+def _run(work, settings, source, jobs, progress) -> Iterable[tuple[str, str, tuple[str, ...]]]:
     progress = progress or (lambda results, total: results)
-    one = functools.partial(_one, settings=settings)
+    one = functools.partial(_one, settings=settings, folder=source)
     jobs = jobs or os.cpu_count() or 1
     if jobs == 1 or len(work) < 2:
         yield from progress(map(one, work), total=len(work))
@@ -230,13 +252,24 @@ def _run(work, settings, jobs, progress) -> Iterable[tuple[str, str]]:
             ) from None
 
 
-def _one(item: tuple[Path, Path, str], settings: PrepareSettings) -> tuple[str, str]:
+def _one(
+    item: tuple[Path, Path, str], settings: PrepareSettings, folder: Path
+) -> tuple[str, str, tuple[str, ...]]:
     picture, target, name = item
     try:
-        prepare_picture(picture, target, settings)
+        refuse_outward(picture, folder)
+        return name, '', prepare_picture(picture, target, settings)
     except InputError as error:
-        return name, str(error)
-    return name, ''
+        return name, str(error), ()
+
+
+def _earlier_notes(path: Path, written: set[str]) -> list[tuple[str, str]]:
+    """What an earlier run said about pictures that are there; they are not read again."""
+    if not path.is_file():
+        return []
+    with path.open(newline='', encoding='utf-8') as file:
+        rows = [row for row in csv.reader(file) if len(row) == 2]
+    return [(name, note) for name, note in rows[1:] if name in written]
 
 
 def _single_thread() -> None:
@@ -247,7 +280,7 @@ def _write_report(path: Path, report: PrepareReport) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(['filename', 'reason'])
-    writer.writerows(sorted(report.unreadable))
+    writer.writerows(sorted(report.unreadable + report.notes))
     _write_whole(path, text.getvalue())
 
 

@@ -25,7 +25,8 @@ from realmnet.curation.label_table import (
     get_schema,
     read_label_table,
 )
-from realmnet.curation.pictures import SUFFIXES, picture_mode, read_any_picture
+from realmnet.curation.near_duplicates import alike_pairs, same_photograph, small_view
+from realmnet.curation.pictures import SUFFIXES, read_with_notes, refuse_outward
 from realmnet.curation.prepare import check_jobs
 from realmnet.curation.protocols import IMAGE_SETS, PUBLISHED_RESAMPLED, split_files
 from realmnet.curation.quality import Quality, measure_quality
@@ -76,14 +77,20 @@ class Verification:
 
 
 class Seen(NamedTuple):
-    """What was learnt from one picture file; ``problem`` is empty if it could be read."""
+    """What was learnt from one picture file; ``problem`` is empty if it could be read.
+
+    ``form`` and ``notes`` are those of :class:`realmnet.curation.pictures.PictureRead`, ``view`` is
+    that of :func:`realmnet.curation.near_duplicates.small_view`.
+    """
 
     name: str
     problem: str = ''
     shape: tuple[int, ...] = ()
     digest: str = ''
     quality: Quality | None = None
-    mode: str = ''
+    form: str = ''
+    notes: tuple[str, ...] = ()
+    view: np.ndarray | None = None
 
 
 def verify_labels(
@@ -126,8 +133,12 @@ def verify_pictures(
     size: int = 0,
     jobs: int = 0,
     progress: Callable[..., Iterable] | None = None,
+    accept_damaged: bool = False,
 ) -> None:
-    """Check every picture: present, readable, 8-bit RGB, of one size, once, and how good it is.
+    """Check every picture: present, whole, stored alike, of one size, once, and how good it is.
+
+    A photograph that is in two splits under two names, encoded again, resized or slightly cropped,
+    is named as well; docs/curation.md says how surely.
 
     Args:
         result: What :func:`verify_labels` returned; findings and quality are added.
@@ -135,6 +146,7 @@ def verify_pictures(
         size: Side that every picture must have; 0 accepts any.
         jobs: Processes; 0 means one a core.
         progress: ``tqdm`` or the like; called with the results and ``total=``.
+        accept_damaged: Whether damage is a warning, as for a training that accepts it.
 
     Raises:
         InputError: If there is no such folder, or ``jobs`` is negative.
@@ -161,16 +173,19 @@ def verify_pictures(
     if extra:
         result.add('extra', False, f'{len(extra)} picture(s) have no label', extra)
     names = sorted(present & set(split_of))
-    seen = list(_look_at(folder, names, jobs, progress))
+    look = functools.partial(_look, folder=folder, accept_damaged=accept_damaged)
+    seen = list(_in_processes(look, names, jobs, progress))
     broken = [s for s in seen if s.problem]
     if broken:
         message = f'{len(broken)} picture(s) cannot be read: {broken[0].problem}'
         result.add('unreadable', True, message, (s.name for s in broken))
     good = [s for s in seen if not s.problem]
     result.quality = {s.name: s.quality for s in good}
-    _check_modes(result, good)
+    _check_forms(result, good)
+    _check_notes(result, good)
     _check_sizes(result, good, size)
     _check_duplicates(result, good, split_of)
+    _check_near_duplicates(result, folder, good, split_of, jobs)
 
 
 def agreement(first: LabelTable, second: LabelTable) -> dict[str, float]:
@@ -274,37 +289,47 @@ def _patients_without_pictures(result: Verification, present: set[str]) -> list[
     return sorted(labelled - shown)
 
 
-def _look_at(folder: Path, names: list[str], jobs: int, progress) -> Iterable[Seen]:
+def _in_processes(one: Callable, items: list, jobs: int, progress=None) -> list:
     progress = progress or (lambda results, total: results)
-    one = functools.partial(_look, folder=folder)
     jobs = jobs or os.cpu_count() or 1
-    if jobs == 1 or len(names) < 64:
-        return list(progress(map(one, names), total=len(names)))
+    if jobs == 1 or len(items) < 64:
+        return list(progress(map(one, items), total=len(items)))
     with ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn')) as pool:
         try:
-            return list(progress(pool.map(one, names, chunksize=16), total=len(names)))
+            return list(progress(pool.map(one, items, chunksize=16), total=len(items)))
         except BrokenProcessPool:
             raise InputError('a process was ended while it read a picture; use --jobs 1') from None
 
 
-def _look(name: str, folder: Path) -> Seen:
+def _look(name: str, folder: Path, accept_damaged: bool) -> Seen:
     try:
-        image = read_any_picture(folder / name)
+        refuse_outward(folder / name, folder)
+        image, form, notes = read_with_notes(folder / name, accept_damaged=accept_damaged)
     except InputError as error:
         return Seen(name, str(error))
     digest = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
-    return Seen(name, '', image.shape, digest, measure_quality(image), picture_mode(folder / name))
+    quality, view = measure_quality(image), small_view(image)
+    return Seen(name, '', image.shape, digest, quality, form, notes, view)
 
 
-def _check_modes(result: Verification, seen: list[Seen]) -> None:
-    """Training refuses what is not 8-bit RGB, so this must too."""
-    odd = [s for s in seen if s.mode != 'RGB']
+def _check_forms(result: Verification, seen: list[Seen]) -> None:
+    """One set is mostly stored in one way; other ways are read by rules, which deserve a look."""
+    odd = [s for s in seen if not s.form.endswith(' RGB')]
     if odd:
-        modes = ', '.join(f'{mode}: {n}' for mode, n in Counter(s.mode for s in odd).most_common())
+        forms = ', '.join(f'{form}: {n}' for form, n in Counter(s.form for s in odd).most_common())
         message = (
-            f'{len(odd)} picture(s) are not 8-bit RGB ({modes}); prepare_images.py makes them so'
+            f'{len(odd)} picture(s) are not stored as 8-bit RGB ({forms}) and are read by the '
+            'rules in docs/curation.md'
         )
-        result.add('modes', True, message, (s.name for s in odd))
+        result.add('forms', False, message, (s.name for s in odd))
+
+
+def _check_notes(result: Verification, seen: list[Seen]) -> None:
+    for check, what in (('damaged', 'are damaged, which is accepted'), ('dark', 'are all dark')):
+        found = [(s, note) for s in seen for note in s.notes if note.startswith(check)]
+        if found:
+            message = f'{len(found)} picture(s) {what}: {found[0][1]}'
+            result.add(check, False, message, (s.name for s, _ in found))
 
 
 def _check_sizes(result: Verification, seen: list[Seen], size: int) -> None:
@@ -345,3 +370,25 @@ def _check_duplicates(result: Verification, seen: list[Seen], split_of: Mapping[
     ):
         if names:
             result.add('duplicates', fatal, f'{len(names)} picture(s) {what}', names)
+
+
+def _check_near_duplicates(
+    result: Verification, folder: Path, seen: list[Seen], split_of: Mapping[str, str], jobs: int
+) -> None:
+    """Name photographs that are in two splits with other pixels."""
+    if len({split_of[s.name] for s in seen}) < 2:
+        return
+    views, splits = np.stack([s.view for s in seen]), np.array([split_of[s.name] for s in seen])
+    pairs = [
+        (seen[i].name, seen[j].name)
+        for i, j in alike_pairs(views, splits)
+        if seen[i].digest != seen[j].digest
+    ]
+    same = _in_processes(functools.partial(same_photograph, folder=folder), pairs, jobs)
+    found = [f'{a} = {b}' for (a, b), yes in zip(pairs, same, strict=True) if yes]
+    if found:
+        message = (
+            f'{len(found)} pair(s) in different splits seem to be one photograph or one eye, '
+            'encoded again, resized, cropped or taken twice; look at them'
+        )
+        result.add('near duplicates', False, message, found)

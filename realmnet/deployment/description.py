@@ -21,7 +21,7 @@ import numpy as np
 import realmnet
 from realmnet.curation.borders import find_field, square
 from realmnet.curation.label_table import LabelSchema
-from realmnet.curation.pictures import MAX_PIXELS, read_any_picture
+from realmnet.curation.pictures import MAX_PIXELS, read_with_notes
 from realmnet.deployment.network_rules import check_network
 from realmnet.errors import InputError
 from realmnet.evaluation.diagnosis import has_diagnosis
@@ -125,15 +125,24 @@ class Preprocessing:
             picture = picture[top:bottom, left:right]
         return square(picture, self.size, self.keep_aspect, INTERPOLATIONS[self.interpolation])
 
-    def read(self, path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    def read(
+        self,
+        path: str | Path,
+        max_pixels: int = MAX_PIXELS,
+        accept_damaged: bool = False,
+        notes: list[str] | None = None,
+    ) -> np.ndarray:
         """Read a file of any accepted format and apply the preprocessing.
 
         Like ``tools/dataset_tools/prepare_images.py`` it lets libjpeg skip work on pictures
         of more than twice the size.
 
         Args:
-            path: JPEG, PNG, TIFF, BMP or DICOM.
+            path: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 or DICOM.
             max_pixels: Larger pictures are refused from their header.
+            accept_damaged: Whether what can be decoded of a damaged picture is taken.
+            notes: Gets what is to be said about the file, see
+                :class:`realmnet.curation.pictures.PictureRead`.
 
         Returns:
             ``uint8`` RGB of shape (size, size, 3).
@@ -142,9 +151,11 @@ class Preprocessing:
             InputError: As for :func:`realmnet.curation.pictures.read_any_picture` and
                 :meth:`apply`, naming the file.
         """
-        picture = read_any_picture(path, least_side=2 * self.size, max_pixels=max_pixels)
+        picture = read_with_notes(path, 2 * self.size, max_pixels, accept_damaged)
+        if notes is not None:
+            notes += picture.notes
         try:
-            return self.apply(picture)
+            return self.apply(picture.pixels)
         except InputError as error:
             raise InputError(f'{path}: {error}') from None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from realmnet.curation.pictures import MAX_PIXELS
+from realmnet.curation.pictures import MAX_PIXELS, refuse_outward
 from realmnet.deployment.description import ModelDescription
 from realmnet.deployment.picture_result import PictureResult
 from realmnet.errors import InputError
@@ -30,7 +30,13 @@ class PictureModel(ABC):
         flip: Average the scores of each picture and its mirror image.
         max_pixels: Larger pictures are refused.
         margin: See :func:`realmnet.evaluation.findings.findings_of`.
+
+    Attributes:
+        accept_damaged: Whether what can be decoded of damaged pictures is taken; set it to True
+            before reading.
     """
+
+    accept_damaged = False
 
     def __init__(
         self,
@@ -43,6 +49,7 @@ class PictureModel(ABC):
     ) -> None:
         self.name, self.description, self.batch_size = name, description, batch_size
         self.flip, self.max_pixels, self.margin = flip, max_pixels, margin
+        self._notes: dict[Path, tuple[str, ...]] = {}  # of pictures that were read ahead
 
     @abstractmethod
     def _scores(self, pictures: np.ndarray) -> np.ndarray:
@@ -65,7 +72,13 @@ class PictureModel(ABC):
 
     def read(self, path: str | Path) -> np.ndarray:
         """Read a file and preprocess it; see :meth:`Preprocessing.read`."""
-        return self.description.preprocessing.read(path, self.max_pixels)
+        notes: list[str] = []
+        picture = self.description.preprocessing.read(
+            path, self.max_pixels, self.accept_damaged, notes
+        )
+        if notes:
+            self._notes[Path(path)] = tuple(notes)
+        return picture
 
     def predict(self, picture: str | Path | np.ndarray) -> Finding:
         """Find what one picture shows.
@@ -124,7 +137,7 @@ class PictureModel(ABC):
     def _read_or_say(self, path: Path, inside: Path | None) -> np.ndarray | str:
         try:
             if inside is not None:
-                refuse_outward_link(path, inside)
+                refuse_outward(path, inside)
             return self.read(path)
         except InputError as error:
             return str(error)
@@ -138,7 +151,8 @@ class PictureModel(ABC):
             if isinstance(content, str):
                 yield PictureResult(path, None, content)
             else:
-                yield PictureResult(path, next(findings), '', content)
+                notes = self._notes.pop(path, ())
+                yield PictureResult(path, next(findings), '', content, notes)
 
     def _findings(self, pictures: np.ndarray) -> list[Finding]:
         about = self.description
@@ -146,11 +160,3 @@ class PictureModel(ABC):
             return findings_of(self.scores(pictures), about.classes, about.thresholds, self.margin)
         except InputError as error:
             raise InputError(f'{self.name}: {error}') from None
-
-
-def refuse_outward_link(path: Path, folder: Path) -> None:
-    """Raise :class:`InputError` if a picture listed below a folder is a link out of it."""
-    if path.is_symlink() and folder.resolve() not in path.resolve().parents:
-        raise InputError(
-            f'{path}: is a link out of the folder, which is not followed; copy the file'
-        )

@@ -19,9 +19,11 @@ class PictureResult:
         finding: None if the picture could not be read.
         problem: Empty if it could.
         picture: As the network saw it, ``uint8`` RGB (size, size, 3); None with a problem.
+        notes: What is to be said about a picture that was read, as that its damage was accepted.
     """
 
     path: Path
     finding: Finding | None
     problem: str = ''
     picture: np.ndarray | None = None
+    notes: tuple[str, ...] = ()

@@ -11,9 +11,8 @@ import torch
 
 from realmnet.curation.borders import find_field, square
 from realmnet.curation.label_table import LabelTable
-from realmnet.curation.pictures import list_pictures, read_any_picture
+from realmnet.curation.pictures import list_pictures, read_any_picture, refuse_outward
 from realmnet.deployment.description import Preprocessing
-from realmnet.deployment.picture_model import refuse_outward_link
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import findings_of
 from realmnet.explain.feature_maps import layers_at
@@ -140,7 +139,7 @@ def explain_picture(
     if isinstance(picture, Path):
         picture = FoundPicture(picture.name, picture)
     if picture.folder is not None:
-        refuse_outward_link(picture.path, picture.folder)
+        refuse_outward(picture.path, picture.folder)
     known, about = trained.schema.classes, trained.description
     try:
         inputs = trained.inputs([picture.path])

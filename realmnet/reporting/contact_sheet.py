@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from realmnet.curation.pictures import read_any_picture
 from realmnet.evaluation.findings import Finding
 from realmnet.reporting.findings_table import NOTICE
 from realmnet.reporting.style import readable
@@ -97,8 +98,7 @@ def draw_sheet(
 
 def _cell(sheet, draw, x, y, image, name, finding) -> None:
     if image.is_file():
-        with Image.open(image) as picture:
-            sheet.paste(picture, (x, y))
+        sheet.paste(Image.fromarray(read_any_picture(image)), (x, y))
     else:
         draw.rectangle((x, y, x + SIDE, y + SIDE), fill='#e4e7ea')
     if finding.uncertain:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from realmnet.curation.label_table import (
@@ -15,7 +16,7 @@ from realmnet.curation.label_table import (
     read_label_table,
 )
 from realmnet.curation.outputs import staged
-from realmnet.curation.pictures import read_any_picture
+from realmnet.curation.pictures import read_any_picture, refuse_outward
 from realmnet.curation.protocols import (
     IMAGE_SETS,
     PUBLISHED_RESAMPLED,
@@ -141,4 +142,9 @@ def _samples(table: LabelTable, folder: Path) -> Figure | None:
     present = [row for row, name in enumerate(table.filenames) if name not in missing]
     if not present:
         return None
-    return draw_samples(table.take(present), lambda name: read_any_picture(folder / name))
+
+    def read(name: str) -> np.ndarray:
+        refuse_outward(folder / name, folder)
+        return read_any_picture(folder / name)
+
+    return draw_samples(table.take(present), read)

@@ -66,6 +66,7 @@ class FindingsLog:
         classes: Classes of the model.
         names: Display names that have a row, in the order of the rows.
         problems: Display name and sentence of each picture that could not be read.
+        notes: The same of those that were read, as that their damage was accepted.
     """
 
     folder: Path
@@ -74,22 +75,24 @@ class FindingsLog:
     findings_file: TextIO
     problems_file: TextIO
     problems: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
 
-    def add(self, path: Path, finding: Finding | None, problem: str = '') -> None:
+    def add(
+        self, path: Path, finding: Finding | None, problem: str = '', notes: Sequence[str] = ()
+    ) -> None:
         """Write what became of a picture.
 
         Args:
             path: Of the picture, relative to the folder.
             finding: What was found; None if it could not be read.
             problem: Then the reason, in a sentence.
+            notes: What is to be said about a picture that was read; a row among the problems.
         """
         name = display_name(path)
         if finding is None:
             problem = display_name(self._without_folder(path, problem))
             self.problems.append((name, problem))
-            row = [spreadsheet_safe(name), spreadsheet_safe(problem), NOTICE]
-            csv.writer(self.problems_file, lineterminator='\n').writerow(row)
-            self.problems_file.flush()
+            self._say(name, problem)
             return
         # to_row fills every column there is; those that the classes do not tell are left out.
         writer = csv.DictWriter(
@@ -98,6 +101,18 @@ class FindingsLog:
         writer.writerow(to_row(name, finding))
         self.findings_file.flush()
         self.names.append(name)
+        if notes:
+            self.note(name, display_name('; '.join(notes)))
+
+    def note(self, name: str, text: str) -> None:
+        """Write what is to be said about a picture that has a row."""
+        self.notes.append((name, text))
+        self._say(name, text)
+
+    def _say(self, name: str, text: str) -> None:
+        row = [spreadsheet_safe(name), spreadsheet_safe(text), NOTICE]
+        csv.writer(self.problems_file, lineterminator='\n').writerow(row)
+        self.problems_file.flush()
 
     def _without_folder(self, path: Path, problem: str) -> str:
         problem = problem.replace(str(self.folder / path), str(path))
@@ -150,12 +165,16 @@ def open_log(
     busy = f'{files.findings}: another run is at work on it; wait for it, or name another output'
     with sole_writer(files.findings, busy):
         names = _resume(files.findings, classes)
+        notes = _earlier_notes(files.problems, names)
         with (
             files.findings.open('a', newline='', encoding='utf-8') as findings,
             files.problems.open('w', newline='', encoding='utf-8') as problems,
         ):
             csv.writer(problems, lineterminator='\n').writerow(['filename', 'problem', 'notice'])
-            yield FindingsLog(folder, tuple(classes), names, findings, problems)
+            log = FindingsLog(folder, tuple(classes), names, findings, problems)
+            for name, text in notes:
+                log.note(name, text)
+            yield log
 
 
 def _claim(files: LogFiles, settings: Mapping[str, Any]) -> None:
@@ -180,6 +199,16 @@ def _claim(files: LogFiles, settings: Mapping[str, Any]) -> None:
                 f'{files.findings}: was made with another {key} ({earlier.get(key)}, now {value}); '
                 'name another output'
             )
+
+
+def _earlier_notes(path: Path, names: Sequence[str]) -> list[tuple[str, str]]:
+    """What an earlier run said about pictures that have a row; they are not read again."""
+    if not path.is_file():
+        return []
+    read = {spreadsheet_safe(name): name for name in names}
+    with path.open(newline='', encoding='utf-8', errors='replace') as file:
+        rows = [row for row in csv.reader(file) if len(row) == 3]
+    return [(read[name], text) for name, text, _ in rows[1:] if name in read]
 
 
 def _resume(path: Path, classes: Sequence[str]) -> list[str]:

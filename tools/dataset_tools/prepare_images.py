@@ -4,10 +4,12 @@
     python tools/dataset_tools/prepare_images.py JPEGImages.zip data/PSMM/JPEGImages \
         --unpack --data-root data/PSMM
 
-Takes JPEG, PNG, TIFF, BMP and DICOM below SRC and keeps the sub-folders. Run it again after an
-interruption: what is there is left as it is. Pictures that cannot be read are listed in
-DST/unreadable.csv. No EXIF field and no DICOM tag reaches the output; --pseudonymise also replaces
-patients, dates and foreign file names, and --labels rewrites label tables in the same way.
+Takes JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 and DICOM below SRC and keeps the sub-folders. Run it
+again after an interruption: what is there is left as it is. Pictures that cannot be read, damaged
+ones among them, are listed in DST/unreadable.csv; --accept-damaged stores what is left of damaged
+ones, too, and lists them all the same. No EXIF field and no DICOM tag reaches the output;
+--pseudonymise also replaces patients, dates and foreign file names, and --labels rewrites label
+tables in the same way.
 --unpack takes zip, split zip (.z01 .z02 ... beside the .zip) and tar.
 """
 
@@ -43,6 +45,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--no-crop', action='store_true', help='leave the black border on')
     parser.add_argument('--png', action='store_true', help='write PNG instead of JPEG')
     parser.add_argument('--quality', type=int, default=95, help='JPEG quality (default 95)')
+    parser.add_argument('--accept-damaged', action='store_true',
+                        help='store what is left of damaged pictures, and list them')  # fmt: skip
     parser.add_argument('--jobs', type=int, default=0, help='processes (default: one a core)')
     parser.add_argument('--pseudonymise', type=Path, metavar='KEYFILE',
                         help='replace names; the key file undoes it, keep it apart')  # fmt: skip
@@ -69,8 +73,14 @@ def main() -> None:
         return
     if args.src.is_file():
         raise InputError(f'{args.src}: is a file; add --unpack if it is an archive')
-    settings = PrepareSettings(args.size, args.keep_aspect, not args.no_crop,
-                               '.png' if args.png else '.jpg', args.quality)  # fmt: skip
+    settings = PrepareSettings(
+        args.size,
+        args.keep_aspect,
+        not args.no_crop,
+        '.png' if args.png else '.jpg',
+        args.quality,
+        args.accept_damaged,
+    )
     pseudonyms = Pseudonyms(args.pseudonymise, args.sources) if args.pseudonymise else None
     tables = [read_label_table(path, schema_from(args)) for path in args.labels]
     report = prepare_images(
@@ -83,6 +93,8 @@ def main() -> None:
     if pseudonyms:
         pseudonyms.save()
     print(f'{report.written:,} picture(s) written to {args.dst}, {report.skipped:,} already there')
+    for name, note in report.notes[:10]:
+        print(f'  {name}: {note}')
     if report.unreadable:
         print(f'{len(report.unreadable):,} could not be read, see {args.dst / "unreadable.csv"}:')
         for name, reason in report.unreadable[:10]:

@@ -5,7 +5,8 @@
     python tools/dataset_tools/verify.py data/PSMM --labels-only --agreement reader1.csv reader2.csv
 
 Checks label rules, patients in two splits, the resampled list, sources, and every picture: missing,
-extra, unreadable, not 8-bit RGB, of another size, or the same pixels twice. --out writes
+extra, unreadable, damaged, stored in another way, of another size, the same pixels twice, or one
+photograph in two splits, encoded again, resized or slightly cropped. --out writes
 report.json and quality.csv: sharpness, exposure and visible share of each picture, the most
 conspicuous first, for looking through by eye. --agreement gives Cohen's kappa between two readers'
 tables.
@@ -44,6 +45,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--pictures', type=Path, help='default: DATA_ROOT/JPEGImages')
     parser.add_argument('--labels-only', action='store_true', help='do not open pictures')
     parser.add_argument('--size', type=int, default=0, help='side that every picture must have')
+    parser.add_argument('--accept-damaged', action='store_true',
+                        help='name damaged pictures in a warning')  # fmt: skip
     parser.add_argument('--out', type=Path, help='folder for report.json and quality.csv')
     parser.add_argument('--agreement', nargs=2, type=Path, metavar='CSV')
     parser.add_argument('--jobs', type=int, default=0, help='processes (default: one a core)')
@@ -61,6 +64,7 @@ def main() -> None:
         verify_pictures(
             result, folder, args.size, args.jobs,
             progress=lambda results, total: tqdm(results, total=total, unit='image'),
+            accept_damaged=args.accept_damaged,
         )  # fmt: skip
     kappa = {}
     if args.agreement:

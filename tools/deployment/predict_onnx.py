@@ -19,7 +19,8 @@ EXAMPLE = """example:
 writes findings.csv, and beside it findings.problems.csv (what could not be read and why) and
 findings.settings.json. Run again, it continues where it was stopped.
 
-needs numpy, pandas, scipy, pillow, opencv-python, tqdm and onnxruntime; for DICOM pydicom too.
+needs numpy, pandas, scipy, pillow, simplejpeg, opencv-python, tqdm and
+onnxruntime; for DICOM pydicom too.
 tools/infer.py does the same with a checkpoint, and makes a report. Nothing leaves this computer.
 """
 
@@ -29,11 +30,13 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('model', type=Path, help='file of tools/deployment/export.py, .onnx')
-    parser.add_argument('folder', type=Path, help='pictures: JPEG, PNG, TIFF, BMP, DICOM')
+    parser.add_argument('folder', type=Path, help='JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, DICOM')
     parser.add_argument('--out', type=Path, required=True, help='CSV file for the findings')
     parser.add_argument('--threads', type=int, help='pictures at the same time (one a core)')
     parser.add_argument('--flip', action='store_true',
                         help='average each picture with its mirror image')  # fmt: skip
+    parser.add_argument('--accept-damaged', action='store_true',
+                        help='take what is left of damaged pictures, and say which')  # fmt: skip
     parser.add_argument('--limit-pixels', type=int, default=MAX_PIXELS, metavar='N',
                         help='refuse larger pictures (%(default)s)')  # fmt: skip
     return parser.parse_args()
@@ -44,6 +47,7 @@ def main() -> None:
     if args.out.is_dir():
         raise InputError(f'{args.out}: is a folder; name the CSV file to write')
     model = OnnxModel(args.model, args.threads, args.flip, args.limit_pixels)
+    model.accept_damaged = args.accept_damaged
     pictures = list_pictures(args.folder)
     about = {
         'name': args.model.name, 'sha256': hashlib.sha256(args.model.read_bytes()).hexdigest()
@@ -56,7 +60,7 @@ def main() -> None:
         results = model.stream((args.folder / path for path in todo), args.folder)
         try:
             for number, (path, found) in enumerate(zip(todo, results, strict=True), 1):
-                log.add(path, found.finding, found.problem)
+                log.add(path, found.finding, found.problem, found.notes)
                 progress(number, len(todo))
         except KeyboardInterrupt:
             print(f'{len(log.names):,} of {len(pictures):,} pictures are in {args.out}; run again '
@@ -64,6 +68,8 @@ def main() -> None:
             raise
     for _, problem in log.problems:
         print(problem, file=sys.stderr)
+    for name, note in log.notes:
+        print(f'{name}: {note}', file=sys.stderr)
     print(f'{len(log.names) - earlier:,} pictures read, {earlier:,} were done before, '
           f'{len(log.problems):,} could not be read; written to {args.out}')  # fmt: skip
     if model.description.training.synthetic:
