@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
 import json
 import multiprocessing
 import os
@@ -17,6 +15,7 @@ from pathlib import Path, PurePosixPath
 import cv2
 
 from realmnet.curation.borders import find_field, square
+from realmnet.curation.csv_files import write_csv
 from realmnet.curation.outputs import make_folder
 from realmnet.curation.pictures import list_pictures, read_any_picture, write_picture
 from realmnet.curation.privacy import Pseudonyms
@@ -244,11 +243,7 @@ def _single_thread() -> None:
 
 
 def _write_report(path: Path, report: PrepareReport) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(['filename', 'reason'])
-    writer.writerows(sorted(report.unreadable))
-    _write_whole(path, text.getvalue())
+    write_csv(path, ['filename', 'reason'], sorted(report.unreadable))
 
 
 def _write_whole(path: Path, text: str) -> None:

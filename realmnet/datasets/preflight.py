@@ -10,7 +10,8 @@ from mmengine.config import ConfigDict
 from mmpretrain.registry import DATASETS
 from tqdm import tqdm
 
-from realmnet.curation.label_table import LabelTable, check_disjoint
+from realmnet.curation.label_table import LabelTable
+from realmnet.curation.leakage import check_disjoint
 from realmnet.datasets.label_table_dataset import LabelTableDataset
 from realmnet.datasets.transforms.loading import check_picture, picture_place
 from realmnet.errors import InputError

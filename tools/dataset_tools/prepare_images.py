@@ -21,7 +21,8 @@ from tqdm import tqdm
 
 from realmnet.cli import run
 from realmnet.curation.archives import unpack
-from realmnet.curation.label_table import missing_pictures, read_label_table, write_label_table
+from realmnet.curation.label_table import read_label_table, write_label_table
+from realmnet.curation.listed_pictures import missing_pictures
 from realmnet.curation.pictures import list_pictures
 from realmnet.curation.prepare import PrepareSettings, prepare_images, prepared_name
 from realmnet.curation.privacy import Pseudonyms
