@@ -207,8 +207,10 @@ def as_number(cell: object) -> float | None:
         >>> as_number(' 0.5'), as_number('TRUE'), as_number('0,5'), as_number('50%')
         (0.5, 1.0, None, None)
     """
+    if cell is None:
+        return float('nan')
     if not isinstance(cell, str):
-        return float('nan') if cell is None else float(cell)
+        return float(cell) if isinstance(cell, int | float) else None
     text = cell.strip()
     if not text:
         return float('nan')

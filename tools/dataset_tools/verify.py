@@ -89,7 +89,9 @@ def _write(out: Path, result: Verification, kappa: dict[str, float]) -> None:
         'agreement': {k: None if np.isnan(v) else v for k, v in kappa.items()},
     }
     with staged(out) as place:
-        (place / 'report.json').write_text(json.dumps(report, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+        (place / 'report.json').write_text(
+            json.dumps(report, indent=1, ensure_ascii=False) + '\n', encoding='utf-8'
+        )
         if result.quality:
             names = list(result.quality)
             measures = list(result.quality.values())
