@@ -11,6 +11,7 @@ where it would put one patient into two splits or count it twice.
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from pathlib import Path
 from realmnet.errors import InputError, InputWarning
 
 _PLAIN = re.compile(r'[A-Za-z0-9_@-][A-Za-z0-9_@.-]*(/[A-Za-z0-9_@-][A-Za-z0-9_@.-]*)*')
+_LETTERS = string.ascii_letters.encode() + string.digits.encode() + b'_@-./\n'
 _INVISIBLE = '\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f'
 _HIDDEN = str.maketrans('', '', _INVISIBLE)
 _EDGES = re.compile(rf'^[\s{_INVISIBLE}]+|[\s{_INVISIBLE}]+$')
@@ -28,6 +30,27 @@ _DECIMALS = re.compile(r'(?<=\d)\.0*$')
 _PICTURE = re.compile(r'\.(jpe?g|jp2|png|tiff?|bmp|webp|dcm)$', re.IGNORECASE)
 #: In what identifiers differ that look alike.
 SPELLINGS = 'leading zeros, ".0", case, spaces or Unicode form'
+
+
+def all_plain(identifiers: Sequence[str]) -> bool:
+    """Tell in one go whether no identifier needs cleaning and none has a problem.
+
+    Example:
+        >>> all_plain(['a.jpg', 'x/b.jpg']), all_plain(['./a.jpg']), all_plain(['a b.jpg'])
+        (True, False, False)
+    """
+    text = '\n'.join(('', *identifiers, ''))
+    return (
+        _only_letters(text)
+        and text.count('\n') == len(identifiers) + 1
+        and '\n\n' not in text
+        and '\n.' not in text
+        and ('/' not in text or not any(odd in text for odd in ('\n/', '/.', '//', '/\n')))
+    )
+
+
+def _only_letters(text: str) -> bool:
+    return text.isascii() and not text.encode().translate(None, _LETTERS)
 
 
 def clean(text: str) -> str:
@@ -124,9 +147,15 @@ def look_alikes(
         >>> look_alikes(['7', '007', '8', '7'])
         [('007', '7')]
     """
+    distinct = set(identifiers)
+    text = '\n'.join(distinct)
+    if _only_letters(text) and (spelled is name_spelling or '.' not in text):
+        # The same as below in one go, for the tables that have none.
+        text = text.lower() if spelled is name_spelling else _ZEROS.sub('', text.lower())
+        if len(set(text.split('\n'))) == len(distinct):
+            return []
     groups: dict[str, list[str]] = {}
-    distinct = sorted(set(identifiers))
-    for name in distinct:
+    for name in sorted(distinct):
         groups.setdefault(spelled(name), []).append(name)
     if len(groups) == len(distinct):
         return []

@@ -83,8 +83,8 @@ class LabelTableDataset(MultiLabelDataset):
         if missing:
             raise InputError(
                 f'{len(missing)} of {len(table)} pictures listed in {table.source} are not in '
-                f'{folder}: {examples(missing)}{near_picture(missing[0], folder)}; put them there (data/README.md says where to '
-                'get PSMM) or set data_root'
+                f'{folder}: {examples(missing)}{near_picture(missing[0], folder)}; put them there '
+                '(data/README.md says where to get PSMM) or set data_root'
             )
         # Scores, not class indices: a picture without any label then needs no special case.
         labels = table.labels.astype(np.float32)
