@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from realmnet.curation.identifiers import alike_sentence, look_alikes
 from realmnet.curation.label_table import (
     FILENAME,
     PSMM,
@@ -171,6 +172,8 @@ def protocol_sets(
     source = sources_of(table.patients)
     present = order_sources(source)
     sources = list(sources) if sources else present
+    if alike := look_alikes(present):
+        raise InputError(f'{table.source}: {alike_sentence(alike, "source")}')
     absent = [name for name in sources if name not in present]
     if absent:
         raise InputError(

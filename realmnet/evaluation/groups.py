@@ -96,6 +96,8 @@ def group_of(predictions: Predictions, name: str, table: str | os.PathLike) -> n
     values = [known[who] or 'unknown' for who in wanted]
     if name == 'age':
         values = [_age(value, path) for value in values]
+    elif alike := look_alikes(values):
+        warnings.warn(f'{path}: {alike_sentence(alike, name)}', InputWarning, stacklevel=2)
     return np.array(values, dtype=object)
 
 

@@ -122,6 +122,8 @@ class ScoreTable:
         for place, column in enumerate(columns):
             cells = self.columns[column]
             try:
+                if any('_' in cell for cell in cells if isinstance(cell, str)):
+                    raise ValueError  # numpy takes 1_0 for ten
                 values[:, place] = np.array(cells, float)
             except (ValueError, TypeError):  # an empty cell, TRUE, or no number
                 for row, cell in enumerate(cells):
