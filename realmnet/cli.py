@@ -7,12 +7,14 @@ import sys
 import warnings
 from collections.abc import Callable
 
-from realmnet.errors import InputError
+from realmnet.errors import InputError, InputWarning
 
 # The recipe asks for four workers; torch says at every epoch that a laptop has fewer cores.
 warnings.filterwarnings('ignore', message='This DataLoader will create')
 # mmcv-lite says so at every import; nothing here needs the operator.
 warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
+
+_WITH_CODE = warnings.formatwarning
 
 
 def run(main: Callable[[], None]) -> None:
@@ -23,6 +25,7 @@ def run(main: Callable[[], None]) -> None:
     Args:
         main: The tool.
     """
+    warnings.formatwarning = _one_line
     try:
         main()
     except InputError as error:
@@ -40,6 +43,13 @@ def run(main: Callable[[], None]) -> None:
         if error.errno != errno.ENOSPC:
             raise
         _stop(f'{error.filename or "the disk"}: {error.strerror}')
+
+
+def _one_line(message, category, *place) -> str:
+    """Print what concerns a user's files without the line of code that found it."""
+    if issubclass(category, InputWarning):
+        return f'warning: {message}\n'
+    return _WITH_CODE(message, category, *place)
 
 
 def _stop(text: str) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
 import json
 import multiprocessing
 import os
@@ -17,6 +15,7 @@ from pathlib import Path, PurePosixPath
 import cv2
 
 from realmnet.curation.borders import find_field, square
+from realmnet.curation.csv_files import read_csv, write_csv
 from realmnet.curation.outputs import make_folder
 from realmnet.curation.pictures import (
     list_pictures,
@@ -267,9 +266,9 @@ def _earlier_notes(path: Path, written: set[str]) -> list[tuple[str, str]]:
     """What an earlier run said about pictures that are there; they are not read again."""
     if not path.is_file():
         return []
-    with path.open(newline='', encoding='utf-8') as file:
-        rows = [row for row in csv.reader(file) if len(row) == 2]
-    return [(name, note) for name, note in rows[1:] if name in written]
+    table = read_csv(path, 'the list of what could not be read').columns
+    rows = zip(table['filename'], table['reason'], strict=True)
+    return [(name, note) for name, note in rows if name in written]
 
 
 def _single_thread() -> None:
@@ -277,11 +276,7 @@ def _single_thread() -> None:
 
 
 def _write_report(path: Path, report: PrepareReport) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(['filename', 'reason'])
-    writer.writerows(sorted(report.unreadable + report.notes))
-    _write_whole(path, text.getvalue())
+    write_csv(path, ['filename', 'reason'], sorted(report.unreadable + report.notes))
 
 
 def _write_whole(path: Path, text: str) -> None:

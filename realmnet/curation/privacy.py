@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from realmnet.curation.identifiers import check_distinct
 from realmnet.curation.label_table import FILENAME, PATIENT, LabelTable, check_label_table
 from realmnet.curation.sources import PSMM_SOURCES
 from realmnet.errors import InputError
@@ -84,6 +85,8 @@ class Pseudonyms:
             table: The table.
             rename: Turns a file name into that of the stored picture, whose pseudonym counts.
         """
+        # afterwards nobody can see that two identifiers were one patient in two spellings
+        check_distinct(table.frame[PATIENT], table.source)
         frame: pd.DataFrame = table.frame.copy()
         frame[FILENAME] = [self.filename(rename(name)) for name in frame[FILENAME]]
         frame[PATIENT] = [self.patient(name) for name in frame[PATIENT]]

@@ -7,6 +7,8 @@ import hashlib
 import itertools
 import multiprocessing
 import os
+import unicodedata
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +19,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from realmnet.curation.identifiers import (
+    SPELLINGS,
+    alike_sentence,
+    look_alikes,
+    name_spelling,
+    picture_path,
+    spelling,
+    written_note,
+)
 from realmnet.curation.label_table import (
     FILENAME,
     PATIENT,
@@ -25,13 +36,15 @@ from realmnet.curation.label_table import (
     get_schema,
     read_label_table,
 )
+from realmnet.curation.leakage import shared_identifiers
+from realmnet.curation.listed_pictures import near_picture
 from realmnet.curation.near_duplicates import alike_pairs, same_photograph, small_view
 from realmnet.curation.pictures import SUFFIXES, read_with_notes, refuse_outward
 from realmnet.curation.prepare import check_jobs
 from realmnet.curation.protocols import IMAGE_SETS, PUBLISHED_RESAMPLED, split_files
 from realmnet.curation.quality import Quality, measure_quality
 from realmnet.curation.sources import PSMM_SOURCES, sources_of
-from realmnet.errors import InputError
+from realmnet.errors import InputError, InputWarning
 
 
 class Finding(NamedTuple):
@@ -115,13 +128,21 @@ def verify_labels(
         _read(result, split, path, schema)
     for (first, a), (second, b) in itertools.combinations(result.tables.items(), 2):
         for column, what in ((PATIENT, 'patient'), (FILENAME, 'picture')):
-            shared = sorted(set(a.frame[column]) & set(b.frame[column]))
-            if shared:
+            both, alike = shared_identifiers(a, b, column)
+            if both:
                 message = (
-                    f'{len(shared)} {what}(s) of {first} are in {second} too; results on '
+                    f'{len(both)} {what}(s) of {first} are in {second} too; results on '
                     f'{second} would be too good'
                 )
-                result.add('leakage', True, message, shared)
+                written = {**a.written, **b.written}
+                names = [name + written_note(name, written) for name in both]
+                result.add('leakage', True, message, names)
+            if alike:
+                message = (
+                    f'{len(alike)} {what}(s) of {first} and of {second} differ only by '
+                    f'{SPELLINGS}; write one {what} in one way and keep it in one split, or rename'
+                )
+                result.add('leakage', True, message, (' and '.join(pair) for pair in alike))
     _check_resampled(result, Path(data_root) / IMAGE_SETS / PUBLISHED_RESAMPLED, schema)
     _check_names(result, schema)
     return result
@@ -157,14 +178,16 @@ def verify_pictures(
         raise InputError(f'{folder}: no such folder; give the pictures with --pictures')
     split_of = {n: split for split, t in result.tables.items() for n in t.filenames}
     present = {
-        Path(parent, name).relative_to(folder).as_posix()
+        unicodedata.normalize('NFC', Path(parent, name).relative_to(folder).as_posix())
         for parent, _, names in os.walk(folder)
         for name in names
         if name.lower().endswith(SUFFIXES) and not name.startswith('.')
     }
     missing = sorted(set(split_of) - present)
     if missing:
-        result.add('missing', True, f'{len(missing)} labelled picture(s) are missing', missing)
+        near = near_picture(missing[0], folder)
+        message = f'{len(missing)} labelled picture(s) are missing{near}'
+        result.add('missing', True, message, missing)
         without = _patients_without_pictures(result, present)
         if without:
             message = f'{len(without)} patient(s) have labels but not one picture'
@@ -212,6 +235,13 @@ def agreement(first: LabelTable, second: LabelTable) -> dict[str, float]:
 
     if first.schema.classes != second.schema.classes:
         raise InputError(f'{first.source} and {second.source} have different classes')
+    _, alike = shared_identifiers(first, second, FILENAME)
+    if alike:
+        raise InputError(
+            f'{first.source} has {alike[0][0]!r} and {second.source} {alike[0][1]!r}, which differ '
+            f'only by case, spaces or Unicode form ({len(alike)} such pair(s)); write each '
+            'picture in one way'
+        )
     place = {name: row for row, name in enumerate(second.filenames)}
     rows = [(i, place[n]) for i, n in enumerate(first.filenames) if n in place]
     if not rows:
@@ -239,11 +269,18 @@ def agreement(first: LabelTable, second: LabelTable) -> dict[str, float]:
 
 def _read(result: Verification, split: str, path: Path, schema: LabelSchema) -> None:
     try:
-        table = read_label_table(path, schema)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', InputWarning)  # look-alikes are a finding here
+            table = read_label_table(path, schema)
     except InputError as error:
         result.add('labels', True, str(error))
         return
     result.tables[split], result.counts[split] = table, len(table)
+    for names, spelled, what in ((table.patients, spelling, 'patient'),
+                                 (table.filenames, name_spelling, 'picture')):  # fmt: skip
+        if groups := look_alikes(names, spelled):
+            message = f'{path}: {alike_sentence(groups, what)}'
+            result.add('identifiers', False, message, (' and '.join(group) for group in groups))
 
 
 def _check_resampled(result: Verification, path: Path, schema: LabelSchema) -> None:
@@ -303,8 +340,9 @@ def _in_processes(one: Callable, items: list, jobs: int, progress=None) -> list:
 
 def _look(name: str, folder: Path, accept_damaged: bool) -> Seen:
     try:
-        refuse_outward(folder / name, folder)
-        image, form, notes = read_with_notes(folder / name, accept_damaged=accept_damaged)
+        path = picture_path(folder, name)
+        refuse_outward(path, folder)
+        image, form, notes = read_with_notes(path, accept_damaged=accept_damaged)
     except InputError as error:
         return Seen(name, str(error))
     digest = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()

@@ -12,7 +12,8 @@ from mmengine.logging import print_log
 from mmpretrain.registry import DATASETS
 from tqdm import tqdm
 
-from realmnet.curation.label_table import LabelTable, check_disjoint
+from realmnet.curation.label_table import LabelTable
+from realmnet.curation.leakage import check_disjoint
 from realmnet.curation.pictures import refuse_outward
 from realmnet.datasets.label_table_dataset import LabelTableDataset
 from realmnet.datasets.transforms.loading import check_picture, picture_place

@@ -14,7 +14,7 @@ import numpy as np
 
 from realmnet.curation.sources import PSMM_SOURCES
 from realmnet.errors import InputError
-from realmnet.evaluation.predictions import Predictions
+from realmnet.evaluation.predictions import Predictions, check_patients
 
 #: Classes of PSMM that mean pathologic myopia: staphyloma, and grades 2 to 4.
 PM_CLASSES = ('S1', 'A2', 'A3', 'A4')
@@ -69,6 +69,7 @@ def pathologic_myopia(
     if unit == 'image':
         names = np.asarray(predictions.filenames, dtype=str)
     else:
+        check_patients(predictions)
         names = eyes(predictions) if unit == 'eye' else np.asarray(predictions.patients, dtype=str)
     unique, first, index = np.unique(names, return_index=True, return_inverse=True)
     unit_score, unit_truth = np.zeros(len(unique)), np.zeros(len(unique), np.int8)

@@ -14,7 +14,7 @@ from realmnet.evaluation.diagnosis import PM, UNITS, has_diagnosis, pathologic_m
 from realmnet.evaluation.intervals import DEFAULT_METHOD, interval, published
 from realmnet.evaluation.metrics import CLASS_METRICS, MORE_CLASS_METRICS, make_plan
 from realmnet.evaluation.plan import MetricPlan
-from realmnet.evaluation.predictions import Predictions
+from realmnet.evaluation.predictions import Predictions, check_patients
 from realmnet.evaluation.tables import lay_out, records_json, span
 from realmnet.evaluation.thresholds import DEFAULT, Thresholds
 
@@ -155,6 +155,8 @@ def evaluate(
         raise InputError(f'mode {mode!r} is unknown; use one of {MODES}')
     if by not in ('image', 'patient'):
         raise InputError(f"bootstrap by {by!r} is unknown; use 'image' or 'patient'")
+    if by == 'patient':
+        check_patients(predictions)
     settings = dict(bootstrap=bootstrap, by=by, mode=mode, seed=seed, method=method,
                     progress=progress)  # fmt: skip
     chosen = thresholds if isinstance(thresholds, Thresholds) else None

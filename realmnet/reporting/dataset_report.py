@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from realmnet.curation.identifiers import SPELLINGS, shared, spelling
 from realmnet.curation.label_table import (
     PSMM,
     LabelSchema,
     LabelTable,
-    missing_pictures,
     read_label_table,
 )
+from realmnet.curation.listed_pictures import missing_pictures
 from realmnet.curation.outputs import staged
 from realmnet.curation.pictures import read_any_picture, refuse_outward
 from realmnet.curation.protocols import (
@@ -123,6 +124,12 @@ def _people(path: str | Path | None, patients, source: str | None):
         return None
     people = read_people(path)
     known = set(patients)
+    _, alike = shared(known, people['ID'], spelling)
+    if alike := [pair for pair in alike if pair[1] not in known]:
+        raise InputError(
+            f'{path}: ID {alike[0][1]!r} is not in the label files, but {alike[0][0]!r} is; they '
+            f'differ only by {SPELLINGS} ({len(alike)} such ID(s)); write ID as there'
+        )
     chosen = people['ID'].isin(known)
     if source:
         chosen &= sources_of(people['ID']) == source

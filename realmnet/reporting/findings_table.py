@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from realmnet.curation.csv_files import from_spreadsheet, spreadsheet_safe
 from realmnet.errors import InputError
 from realmnet.evaluation.decoding import graded_scale
 from realmnet.evaluation.diagnosis import eye_of, has_diagnosis, patient_of
@@ -22,8 +23,6 @@ from realmnet.evaluation.predictions import SCORE
 NOTICE = 'Research software, not a medical device.'
 UNIT_COLUMNS = ['images', 'grade', 'staphyloma', 'pathologic_myopia_score',
                 'pathologic_myopia', 'uncertain', 'notice']  # fmt: skip
-# What a spreadsheet takes for a formula, and the quote that says it is none.
-_FORMULA = ('=', '+', '-', '@', "'")
 
 
 def display_name(path: str | Path) -> str:
@@ -44,21 +43,6 @@ def display_name(path: str | Path) -> str:
         c if c.isprintable() and c != '\\' else c.encode('unicode_escape').decode('ascii')
         for c in text
     )
-
-
-def spreadsheet_safe(text: str) -> str:
-    """Put a quote before what a spreadsheet would calculate; :func:`from_spreadsheet` undoes it.
-
-    Example:
-        >>> spreadsheet_safe('=1+1.jpg'), spreadsheet_safe('a.jpg')
-        ("'=1+1.jpg", 'a.jpg')
-    """
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def from_spreadsheet(text: str) -> str:
-    """Undo :func:`spreadsheet_safe`."""
-    return text.removeprefix("'")
 
 
 def columns(classes: Sequence[str]) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from realmnet.curation.csv_files import csv_text
 
 _LATEX = {
     '&': r'\&', '%': r'\%', '$': r'\$', '#': r'\#', '_': r'\_', '{': r'\{', '}': r'\}',
@@ -65,9 +65,7 @@ class Table:
 
     def to_csv(self) -> str:
         """Return header and rows as CSV."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator='\n').writerows([self.header, *self.rows])
-        return text.getvalue()
+        return csv_text(self.header, self.rows)
 
     def to_latex(self) -> str:
         """Return a ``table`` environment; the document needs the package ``booktabs``."""

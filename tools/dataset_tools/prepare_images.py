@@ -23,7 +23,9 @@ from tqdm import tqdm
 
 from realmnet.cli import run
 from realmnet.curation.archives import unpack
-from realmnet.curation.label_table import missing_pictures, read_label_table, write_label_table
+from realmnet.curation.identifiers import check_distinct
+from realmnet.curation.label_table import read_label_table, write_label_table
+from realmnet.curation.listed_pictures import missing_pictures
 from realmnet.curation.pictures import list_pictures
 from realmnet.curation.prepare import PrepareSettings, prepare_images, prepared_name
 from realmnet.curation.privacy import Pseudonyms
@@ -83,6 +85,7 @@ def main() -> None:
     )
     pseudonyms = Pseudonyms(args.pseudonymise, args.sources) if args.pseudonymise else None
     tables = [read_label_table(path, schema_from(args)) for path in args.labels]
+    check_distinct(patient for table in tables for patient in table.patients)
     report = prepare_images(
         args.src, args.dst, settings, args.jobs, pseudonyms,
         progress=lambda results, total: tqdm(results, total=total, unit='image'),

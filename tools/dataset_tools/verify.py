@@ -15,7 +15,6 @@ tables.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from pathlib import Path
@@ -24,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from realmnet.cli import run
+from realmnet.curation.csv_files import write_csv
 from realmnet.curation.label_table import examples, read_label_table
 from realmnet.curation.outputs import staged
 from realmnet.curation.quality import Quality, worst_first
@@ -93,15 +93,17 @@ def _write(out: Path, result: Verification, kappa: dict[str, float]) -> None:
         'agreement': {k: None if np.isnan(v) else v for k, v in kappa.items()},
     }
     with staged(out) as place:
-        (place / 'report.json').write_text(json.dumps(report, indent=1, ensure_ascii=False) + '\n')
+        (place / 'report.json').write_text(
+            json.dumps(report, indent=1, ensure_ascii=False) + '\n', encoding='utf-8'
+        )
         if result.quality:
             names = list(result.quality)
             measures = list(result.quality.values())
-            with (place / 'quality.csv').open('w', newline='', encoding='utf-8') as file:
-                writer = csv.writer(file, lineterminator='\n')
-                writer.writerow(['filename', *Quality._fields])
-                for i in worst_first(measures):
-                    writer.writerow([names[i], *(f'{value:.4f}' for value in measures[i])])
+            rows = [
+                [names[i], *(f'{value:.4f}' for value in measures[i])]
+                for i in worst_first(measures)
+            ]
+            write_csv(place / 'quality.csv', ['filename', *Quality._fields], rows)
 
 
 if __name__ == '__main__':
