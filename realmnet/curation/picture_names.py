@@ -3,7 +3,7 @@
 A pattern is a template of fields and literal text, ``{patient}_{eye}_{date}``. The names of PSMM
 and ODIR-5K have theirs; common forms have ready ones, each with a name; a user writes others.
 Without a choice, a ready pattern counts only where nothing else can be meant. A name that no
-pattern fits, or whose parts contradict each other, is unknown: no picture is put to a wrong patient.
+pattern fits, or whose parts contradict each other, is unknown: no picture goes to a wrong patient.
 """
 
 from __future__ import annotations
