@@ -6,10 +6,12 @@ import argparse
 import csv
 import os
 import re
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from realmnet.curation.name_pattern import PictureName, day_of, plain_path, side_of
-from realmnet.curation.picture_names import PATTERNS, PictureNames
+from realmnet.curation.picture_names import LEFT_OUT, PATTERNS, PictureNames, Recognised
 from realmnet.errors import InputError
 
 COLUMNS = ('filename', 'patient', 'eye', 'date')
@@ -80,6 +82,17 @@ def names_from(args: argparse.Namespace) -> PictureNames:
         InputError: As for :class:`PictureNames` and :func:`read_names`.
     """
     return read_names(args.names) if args.names else PictureNames(args.name_pattern)
+
+
+def say_names(filenames: Iterable[str], names: PictureNames, unknown: str = LEFT_OUT) -> None:
+    """Print what is read off names, before anything is pooled; standard output stays a table.
+
+    Args:
+        filenames: Names of the pictures.
+        names: How they are read.
+        unknown: What becomes of pictures with unknown names.
+    """
+    print(Recognised.of(filenames, names).text(unknown), file=sys.stderr)
 
 
 def _add(table: dict[str, PictureName], row: dict[str, str], place: str) -> None:

@@ -180,6 +180,9 @@ class PictureNames:
 
 #: Reads names without a choice by the user.
 AUTOMATIC = PictureNames()
+#: What becomes of pictures whose names tell nothing.
+LEFT_OUT = 'their pictures are left out of eyes and patients'
+OWN_EYE = 'each of their pictures counts as an eye of its own'
 
 
 @dataclass
@@ -215,7 +218,7 @@ class Recognised:
             result.examples.setdefault(found.pattern if told else '', (filename, found))
         return result
 
-    def text(self, unknown: str = 'their pictures are left out of eyes and patients') -> str:
+    def text(self, unknown: str = LEFT_OUT) -> str:
         """Say what was recognised, with an example each.
 
         Args:

@@ -7,6 +7,7 @@ when it has a posterior staphyloma or maculopathy of grade 2 (diffuse atrophy) o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -187,6 +188,25 @@ def patient_of(filename: str) -> str | None:
         ('SUSTech-129', 'day 1/0', None)
     """
     return AUTOMATIC.read(filename).patient
+
+
+def name_patients(predictions: Predictions, names: PictureNames) -> Predictions:
+    """Take patients from file names where the predictions name none: each picture is its own.
+
+    Args:
+        predictions: Those with a column ``ID`` are returned as they are.
+        names: A pattern or table that the user chose.
+
+    Example:
+        >>> p = Predictions(np.array(['7_OD.jpg', '7_OS.jpg']), np.array(['7_OD.jpg', '7_OS.jpg']),
+        ...                 np.zeros((2, 1)), np.zeros((2, 1)), ('M',))
+        >>> name_patients(p, PictureNames(['patient-eye'])).patients.tolist()
+        ['7', '7']
+    """
+    if (predictions.patients != predictions.filenames).any():
+        return predictions
+    patients = [names.read(str(name)).patient or name for name in predictions.filenames]
+    return replace(predictions, patients=np.array(patients, dtype=object))
 
 
 def sources(predictions: Predictions) -> np.ndarray:
