@@ -167,7 +167,7 @@ def _expression(template: str, loose: bool, own: Mapping[str, str]) -> str:
 
 
 def _field(piece: str, template: str) -> str | None:
-    if not piece.startswith('{'):
+    if not re.fullmatch(r'\{[^{}]*\}', piece):
         if '{' in piece or '}' in piece:
             raise InputError(f'the name pattern {template!r} has a brace without its partner')
         return None

@@ -67,9 +67,9 @@ def add_name_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--name-pattern`` and ``--names``, which :func:`names_from` reads."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
-        '--name-pattern', nargs='+', default=(), metavar='PATTERN',
+        '--name-pattern', action='append', default=[], metavar='PATTERN',
         help=f'how file names tell patient and eye: {", ".join(PATTERNS)}, or a template of '
-        '{patient} {eye} {date} {index} {any}, such as {patient}_{eye}_{date}',
+        '{patient} {eye} {date} {index} {any}, such as {patient}_{eye}_{date}; may be repeated',
     )  # fmt: skip
     group.add_argument('--names', type=Path, metavar='FILE',
                        help='CSV filename,patient,eye,date that tells them instead')  # fmt: skip

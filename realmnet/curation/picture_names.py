@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from realmnet.curation.name_pattern import (
     SIDES,
@@ -21,6 +21,7 @@ from realmnet.curation.name_pattern import (
     PictureName,
     day_of,
     plain_path,
+    side_of,
 )
 from realmnet.curation.sources import PSMM_SOURCES
 from realmnet.errors import InputError
@@ -156,6 +157,17 @@ class PictureNames:
         filename = plain_path(filename)
         if self.table is not None:
             return self.table.get(filename, UNKNOWN)
+        *folders, last = filename.split('/')
+        if sides := {side_of(folder) for folder in folders} - {None}:
+            # left/P001_left.jpg is the patient of right/P001_right.jpg
+            others = [folder for folder in folders if side_of(folder) is None]
+            found = self._read('/'.join([*others, last]))
+            if found.side:
+                known = found if found.pattern == 'PSMM' else UNKNOWN
+                return found if sides == {found.side} else replace(known, side=None)
+        return self._read(filename)
+
+    def _read(self, filename: str) -> PictureName:
         if self._patterns:
             return _agreed(p.read(filename) for p in self._patterns)
         for name in _KNOWN:
