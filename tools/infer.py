@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 from realmnet.cli import run
-from realmnet.curation.pictures import MAX_PIXELS
+from realmnet.curation.name_table import add_name_options, names_from, say_names
+from realmnet.curation.pictures import MAX_PIXELS, list_pictures
 from realmnet.progress import Progress
-from realmnet.reporting.findings_table import NOTICE
+from realmnet.reporting.findings_table import NOTICE, display_name
 
 EXAMPLE = """example:
   python tools/deployment/pack.py work_dirs/run/epoch_50.pth --out model.pth
@@ -39,6 +40,7 @@ def parse_args() -> argparse.Namespace:
                         help='take what is left of damaged pictures, and say which')  # fmt: skip
     parser.add_argument('--limit-pixels', type=int, default=MAX_PIXELS, metavar='N',
                         help='refuse larger pictures (%(default)s)')  # fmt: skip
+    add_name_options(parser)
     return parser.parse_args()
 
 
@@ -52,13 +54,15 @@ def main() -> None:
     from realmnet.apis.folder import infer_folder
     from realmnet.deployment.model_file import file_digest
 
+    names = names_from(args)
     inferencer = Inferencer(
         args.checkpoint, args.device, args.batch_size, args.flip, args.limit_pixels
     )
     inferencer.accept_damaged = args.accept_damaged
     model = {'name': args.checkpoint.name, 'sha256': file_digest(args.checkpoint)}
+    say_names(map(display_name, list_pictures(args.folder)), names)
     result = infer_folder(
-        inferencer, args.folder, args.out, model, args.report, Progress('pictures')
+        inferencer, args.folder, args.out, model, args.report, Progress('pictures'), names
     )
     summary = result.summary
     print(
@@ -77,6 +81,8 @@ def main() -> None:
     print(f'found: {found}; too close to call: {summary.uncertain:,}')
     if summary.disease is not None:
         print(f'pathologic myopia: {summary.disease:,} of {summary.pictures:,} pictures')
+    elif not inferencer.description.diagnosis:
+        print('no diagnosis: the model does not say which classes mean a disease')
     print(f'written to {args.out}: {_list(result.files)}')
     if inferencer.description.training.synthetic:
         print('The model was trained on SYNTHETIC pictures: this says nothing about patients.')

@@ -12,11 +12,14 @@ from mmengine.evaluator import DumpResults
 from mmengine.registry import RUNNERS
 
 from realmnet.cli import run
+from realmnet.curation.name_table import say_names
 from realmnet.curation.outputs import write_whole
+from realmnet.curation.picture_names import AUTOMATIC, OWN_EYE
 from realmnet.datasets.preflight import check_data
 from realmnet.engine.config import datasets, load_config
 from realmnet.engine.launch import finish_launch, prepare_launch, rank_of
 from realmnet.errors import InputError
+from realmnet.evaluation.diagnosis import has_diagnosis
 from realmnet.evaluation.evaluate import evaluate
 from realmnet.evaluation.predictions import Predictions
 from realmnet.evaluation.thresholds import find_thresholds
@@ -107,6 +110,8 @@ def write_metrics(metrics: dict[str, float], path: str) -> None:
 
 def print_intervals(predictions: Predictions, replicates: int, by: str) -> None:
     """Print all metrics with intervals, from what was just predicted."""
+    if has_diagnosis(predictions.schema):
+        say_names(predictions.filenames, AUTOMATIC, OWN_EYE)
     evaluation = evaluate(
         predictions,
         bootstrap=replicates,

@@ -14,6 +14,7 @@ from typing import Any
 
 from realmnet.apis.inferencer import Inferencer
 from realmnet.curation.outputs import make_folder, not_writable
+from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.curation.pictures import list_pictures
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import Units
@@ -63,6 +64,7 @@ def infer_folder(
     model: dict[str, str],
     report: bool = True,
     progress: Callable[[int, int], None] | None = None,
+    names: PictureNames = AUTOMATIC,
 ) -> FolderResult:
     """Find what a model says about every picture below a folder.
 
@@ -78,6 +80,7 @@ def infer_folder(
         model: ``name`` and ``sha256`` of the checkpoint.
         report: Whether sheets and report are made.
         progress: Called with (done, total).
+        names: How file names tell patient and eye.
 
     Returns:
         The counts.
@@ -92,17 +95,17 @@ def infer_folder(
     pictures = list_pictures(folder)
     _refuse_foreign(out)
     settings = run_settings(
-        model, folder, inferencer.flip, inferencer.margin, inferencer.max_pixels
+        model, folder, inferencer.flip, inferencer.margin, inferencer.max_pixels, names
     )
     result = FolderResult(out, Summary())
     result.ignored = sum(len(files) for _, _, files in os.walk(folder)) - len(pictures)
     files = LogFiles(out / FINDINGS, out / PROBLEMS, out / SETTINGS)
     try:
-        with open_log(files, folder, inferencer.description.classes, settings) as log:
+        with open_log(files, folder, inferencer.description.label_schema, settings, names) as log:
             result.earlier, result.problems, result.notes = len(log.names), log.problems, log.notes
             _run(inferencer, log, pictures, out / THUMBNAILS, report, progress)
             result.new = len(log.names) - result.earlier
-            _finish(inferencer, out, settings, result, report)
+            _finish(inferencer, out, settings, result, report, names)
     except OSError as error:
         if error.errno is None:
             raise
@@ -156,12 +159,18 @@ def _thumbnail(folder: Path, row: int) -> Path:
 
 
 def _finish(
-    inferencer: Inferencer, out: Path, settings: dict[str, Any], result: FolderResult, report: bool
+    inferencer: Inferencer,
+    out: Path,
+    settings: dict[str, Any],
+    result: FolderResult,
+    report: bool,
+    names: PictureNames,
 ) -> None:
     """Make everything else from ``findings.csv``."""
     description = inferencer.description
-    units = Units(description.thresholds, inferencer.margin)
-    for name, finding in read_findings(out / FINDINGS, description.classes):
+    schema = description.label_schema
+    units = Units(description.thresholds, inferencer.margin, names)
+    for name, finding in read_findings(out / FINDINGS, schema):
         result.summary.add(finding)
         units.add(name, finding)
     result.files = [FINDINGS, 'findings.json', PROBLEMS]
@@ -171,12 +180,13 @@ def _finish(
     about = {
         'settings': told,
         'classes': list(description.classes),
+        'diagnosis': list(schema.diagnosis),
         'thresholds': asdict(description.thresholds) if description.thresholds else None,
         'training': asdict(description.training),
         'problems': [{'filename': name, 'problem': text} for name, text in said],
         'pictures_without': units.unnamed,
     }
-    write_json(out / 'findings.json', about, read_findings(out / FINDINGS, description.classes))
+    write_json(out / 'findings.json', about, read_findings(out / FINDINGS, schema), names)
     for unit, file in (('eye', 'eyes.csv'), ('patient', 'patients.csv')):
         if write_units(out / file, unit, units.findings(unit)):
             result.files.append(file)
@@ -184,13 +194,13 @@ def _finish(
         title = settings['model']['name']
         title += ' (trained on SYNTHETIC pictures)' if description.training.synthetic else ''
         sheets = write_sheets(
-            out, out / THUMBNAILS, read_findings(out / FINDINGS, description.classes),
+            out, out / THUMBNAILS, read_findings(out / FINDINGS, schema),
             result.summary.pictures, title,
         )  # fmt: skip
         write_report(
             out / 'report.html',
             out / THUMBNAILS,
-            lambda: read_findings(out / FINDINGS, description.classes),
+            lambda: read_findings(out / FINDINGS, schema),
             description,
             result.summary,
             units,

@@ -92,7 +92,7 @@ class Examiner:
         scores = self.inferencer.scores(prepared[None])
         about = self.description
         margin = self.inferencer.margin
-        finding = findings_of(scores, about.classes, about.thresholds, margin)[0]
+        finding = findings_of(scores, about.label_schema, about.thresholds, margin)[0]
         return Examined(name, shown, prepared, finding)
 
     def heat(self, picture: Examined, name: str, method: str) -> np.ndarray:

@@ -52,10 +52,11 @@ class LabelSchema:
         allow_empty: Whether an image may have no label at all.
         allow_repeats: Whether a file name may stand on several rows, as in an over-sampled
             training list.
+        diagnosis: Classes of which each means the disease; none where left out.
 
     Raises:
-        LabelTableError: If a class is named twice, a group holds an unknown class, or there are
-            not as many readable names as classes.
+        LabelTableError: If a class is named twice, a group or the diagnosis holds an unknown
+            class, or there are not as many readable names as classes.
 
     Example:
         >>> odir = LabelSchema('ODIR-5K', ('N', 'D', 'G'), allow_empty=True)
@@ -69,6 +70,7 @@ class LabelSchema:
     exclusive: tuple[tuple[str, ...], ...] = ()
     allow_empty: bool = False
     allow_repeats: bool = False
+    diagnosis: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, 'classes', tuple(self.classes))
@@ -93,6 +95,18 @@ class LabelSchema:
             raise LabelTableError(
                 f'schema {self.name!r}: exclusive groups name unknown classes {unknown}; '
                 f'the classes are {list(self.classes)}'
+            )
+        if isinstance(self.diagnosis, str):
+            raise LabelTableError(
+                f'schema {self.name!r}: diagnosis is {self.diagnosis!r}, expected a list of '
+                f'classes; write [{self.diagnosis!r}]'
+            )
+        object.__setattr__(self, 'diagnosis', tuple(self.diagnosis))
+        unknown = [name for name in self.diagnosis if name not in self.classes]
+        if unknown or len(set(self.diagnosis)) < len(self.diagnosis):
+            raise LabelTableError(
+                f'schema {self.name!r}: the diagnosis names {unknown or list(self.diagnosis)}; '
+                f'name each once, of the classes {list(self.classes)}'
             )
 
     @property
@@ -122,6 +136,8 @@ PSMM = LabelSchema(
     classes=('S0', 'S1', 'A0', 'A1', 'A2', 'A3', 'A4'),
     class_names=('NoPS', 'PS', 'NoMRL', 'TFO', 'DCA', 'PCA', 'MA'),
     exclusive=(('S0', 'S1'), ('A0', 'A1', 'A2', 'A3', 'A4')),
+    # META-PM (Ohno-Matsui et al., Am J Ophthalmol 2015): staphyloma, or grade 2 and worse
+    diagnosis=('S1', 'A2', 'A3', 'A4'),
 )
 
 #: Training lists made from PSMM by over-sampling or decoupling.
@@ -161,8 +177,40 @@ def get_schema(schema: str | Mapping | LabelSchema) -> LabelSchema:
     except TypeError as error:
         raise LabelTableError(
             f'label schema {dict(schema)} cannot be read ({error}); it takes name, classes and '
-            'optionally class_names, exclusive, allow_empty, allow_repeats'
+            'optionally class_names, exclusive, allow_empty, allow_repeats, diagnosis'
         ) from None
+
+
+def schema_of(
+    classes: Sequence[str] | LabelSchema,
+    name: str | None = None,
+    diagnosis: Sequence[str] | None = None,
+) -> LabelSchema:
+    """Return what classes mean, where only their names and little else are at hand.
+
+    A name such as ``M`` or ``A4`` means nothing by itself. Exactly the seven classes of PSMM, in
+    any order, are PSMM's unless they say to be of another schema.
+
+    Args:
+        classes: Class names, or a schema, which is returned as it is.
+        name: The schema that they are said to be of.
+        diagnosis: Classes that are said to mean the disease, PSMM's aside.
+
+    Raises:
+        LabelTableError: If the diagnosis names another class.
+
+    Example:
+        >>> schema_of(PSMM.classes).diagnosis, schema_of(['N', 'M']).diagnosis
+        (('S1', 'A2', 'A3', 'A4'), ())
+    """
+    if isinstance(classes, LabelSchema):
+        return classes
+    classes = tuple(classes)
+    if name in (None, *_SCHEMAS) and sorted(classes) == sorted(PSMM.classes):
+        names = dict(zip(PSMM.classes, PSMM.class_names, strict=True))
+        schema = replace(PSMM, classes=classes, class_names=tuple(names[c] for c in classes))
+        return schema if diagnosis is None else replace(schema, diagnosis=tuple(diagnosis))
+    return LabelSchema(name or 'unnamed', classes, diagnosis=tuple(diagnosis or ()))
 
 
 @dataclass(frozen=True)

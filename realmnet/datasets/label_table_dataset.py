@@ -65,7 +65,12 @@ class LabelTableDataset(MultiLabelDataset):
             data_root=data_root,
             data_prefix=data_prefix,
             pipeline=pipeline,
-            metainfo=dict(classes=self.schema.classes, class_names=self.schema.class_names),
+            metainfo=dict(
+                classes=self.schema.classes,
+                class_names=self.schema.class_names,
+                schema=self.schema.name,
+                diagnosis=list(self.schema.diagnosis),
+            ),
             **kwargs,
         )
 

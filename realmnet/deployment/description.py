@@ -11,7 +11,7 @@ import re
 import reprlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 
 import realmnet
 from realmnet.curation.borders import find_field, square
-from realmnet.curation.label_table import LabelSchema
+from realmnet.curation.label_table import LabelSchema, schema_of
 from realmnet.curation.pictures import MAX_PIXELS, read_with_notes
 from realmnet.deployment.network_rules import check_network
 from realmnet.errors import InputError
@@ -192,6 +192,8 @@ class ModelDescription:
             :func:`realmnet.deployment.network_rules.check_network` allows.
         schema: Name of the label schema.
         class_names: Readable names; those of ``classes`` where not given.
+        diagnosis: Classes of which each means the disease. Where not given, as in files made
+            before there was this field, PSMM's for the schema of that name, otherwise none.
         mean: Subtracted from red, green, blue (0 to 255).
         std: Then divides.
         thresholds: Chosen on the development split, or None.
@@ -214,6 +216,7 @@ class ModelDescription:
     network: dict[str, Any]
     schema: str = 'custom'
     class_names: tuple[str, ...] = ()
+    diagnosis: tuple[str, ...] | None = None
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
     thresholds: Thresholds | None = None
@@ -221,8 +224,10 @@ class ModelDescription:
     realmnet_version: str = realmnet.__version__
 
     def __post_init__(self) -> None:
-        for name in ('classes', 'class_names'):
+        for name in ('classes', 'class_names', 'diagnosis'):
             value = getattr(self, name)
+            if value is None and name == 'diagnosis':
+                continue
             if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
                 raise InputError(f'{name} must be a list of names, got {reprlib.repr(value)}')
             object.__setattr__(self, name, tuple(value))
@@ -232,7 +237,8 @@ class ModelDescription:
         # checks the names against each other, and fills in the readable ones
         schema = LabelSchema(self.schema, self.classes, self.class_names)
         object.__setattr__(self, 'class_names', schema.class_names)
-        _check_names(self.classes, self.class_names)
+        object.__setattr__(self, 'diagnosis', self.label_schema.diagnosis)
+        _check_names(self.label_schema)
         object.__setattr__(self, 'mean', _three_numbers('mean', self.mean))
         object.__setattr__(self, 'std', _three_numbers('std', self.std))
         if min(self.std) <= 0:
@@ -254,6 +260,12 @@ class ModelDescription:
                 'the configuration that they were trained with'
             )
         _check_texts(asdict(self))
+
+    @property
+    def label_schema(self) -> LabelSchema:
+        """What the classes mean."""
+        meaning = schema_of(self.classes, self.schema, self.diagnosis)
+        return replace(meaning, class_names=self.class_names)
 
     def to_json(self) -> str:
         """Write as JSON text."""
@@ -302,6 +314,7 @@ def _read_fields(text: str) -> dict[str, Any]:
     if content.get('thresholds') is not None:
         thresholds = _known(content['thresholds'], Thresholds, 'thresholds')
         content['thresholds'] = parse_thresholds(thresholds, 'thresholds')
+    content.setdefault('diagnosis', None)  # not in earlier files
     content = _known(content, ModelDescription, '')
     head = content['network'].get('head') if isinstance(content['network'], dict) else None
     if isinstance(head, dict):
@@ -316,19 +329,20 @@ def _whole_number(digits: str) -> int:
     return int(digits)
 
 
-def _check_names(classes: tuple[str, ...], class_names: tuple[str, ...]) -> None:
+def _check_names(schema: LabelSchema) -> None:
+    classes = schema.classes
     for name in classes:
         if not _CLASS.fullmatch(name):
             raise InputError(
                 f'the class name {reprlib.repr(name)} must be 1 to {_LONGEST_NAME} letters, '
                 'digits, _, . or -, and begin with one of the first three; rename the class'
             )
-    for name in class_names:
+    for name in schema.class_names:
         if not 1 <= len(name) <= _LONGEST_NAME:
             raise InputError(
                 f'the readable name {reprlib.repr(name)} must have 1 to {_LONGEST_NAME} characters'
             )
-    own = ['pathologic_myopia'] if has_diagnosis(classes) else []
+    own = ['pathologic_myopia'] if has_diagnosis(schema) else []
     columns = Counter([*classes, *own, *(name + SCORE for name in (*classes, *own))])
     if repeated := [name for name, number in columns.items() if number > 1]:
         raise InputError(

@@ -55,7 +55,12 @@ def describe_config(
     return describe(
         cfg.model,
         pictures.pipeline,
-        LabelSchema(schema.name.removesuffix('-resampled'), schema.classes, schema.class_names),
+        LabelSchema(
+            schema.name.removesuffix('-resampled'),
+            schema.classes,
+            schema.class_names,
+            diagnosis=schema.diagnosis,
+        ),
         training=training,
         **how_prepared(root / prefix, root / 'JPEGImages', root),
     )

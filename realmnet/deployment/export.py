@@ -165,7 +165,7 @@ def compare(
     decided = [
         [
             (f.found, f.grade, f.staphyloma, f.pathologic_myopia)
-            for f in findings_of(scores, description.classes, description.thresholds)
+            for f in findings_of(scores, description.label_schema, description.thresholds)
         ]
         for scores in (expected, found)
     ]

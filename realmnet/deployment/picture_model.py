@@ -157,6 +157,8 @@ class PictureModel(ABC):
     def _findings(self, pictures: np.ndarray) -> list[Finding]:
         about = self.description
         try:
-            return findings_of(self.scores(pictures), about.classes, about.thresholds, self.margin)
+            return findings_of(
+                self.scores(pictures), about.label_schema, about.thresholds, self.margin
+            )
         except InputError as error:
             raise InputError(f'{self.name}: {error}') from None

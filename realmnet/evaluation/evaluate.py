@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError
 from realmnet.evaluation.bootstrap import PUBLISHED_DRAWS, jackknife, replicate
-from realmnet.evaluation.decoding import decide
+from realmnet.evaluation.decoding import decide, exclusive_groups
 from realmnet.evaluation.diagnosis import PM, UNITS, has_diagnosis, pathologic_myopia
 from realmnet.evaluation.intervals import DEFAULT_METHOD, interval, published
 from realmnet.evaluation.metrics import CLASS_METRICS, MORE_CLASS_METRICS, make_plan
@@ -123,6 +124,7 @@ def evaluate(
     groups: np.ndarray | None = None,
     diagnosis: str = 'max',
     progress: Callable[[int, int], None] | None = None,
+    names: PictureNames = AUTOMATIC,
 ) -> Evaluation:
     """Evaluate one model.
 
@@ -140,6 +142,7 @@ def evaluate(
         groups: Group of each image, shape (N,), each evaluated by itself after the whole.
         diagnosis: Rule of :func:`diagnosis.pathologic_myopia`; ``''`` leaves the diagnosis out.
         progress: Called with replicates done and their number, for each part.
+        names: How file names tell the eye.
 
     Returns:
         The evaluation.
@@ -172,18 +175,20 @@ def evaluate(
             f'{chosen.diagnosis_rule}, or choose them with --diagnosis {diagnosis}'
         )
     notes = [_threshold_note(chosen, cut)]
+    notes += _diagnosis_note(predictions) if diagnosis else []
     for group, inside in groups_of_rows.items():
         part = predictions.take(inside)
-        names = CLASS_METRICS + MORE_CLASS_METRICS
+        metrics = CLASS_METRICS + MORE_CLASS_METRICS
         plan = make_plan(part.truth, part.scores, part.classes, cut)
-        rows += _rows(plan, part, group, 'labels', None, names, settings)
+        rows += _rows(plan, part, group, 'labels', None, metrics, settings)
         if consistent:
-            predicted = decide(part.scores, part.classes, cut, consistent=True)
+            one_of = exclusive_groups(part.schema) or True
+            predicted = decide(part.scores, part.classes, cut, consistent=one_of)
             plan = make_plan(part.truth, part.scores, part.classes, predicted=predicted)
-            rows += _rows(plan, part, group, 'consistent', DECISION_METRICS, names[:3], settings)
-        if diagnosis and has_diagnosis(part.classes):
+            rows += _rows(plan, part, group, 'consistent', DECISION_METRICS, metrics[:3], settings)
+        if diagnosis and has_diagnosis(part.schema):
             for unit in UNITS:
-                reduced = pathologic_myopia(part, unit, diagnosis)
+                reduced = pathologic_myopia(part, unit, diagnosis, names=names)
                 at = chosen.diagnosis.get(unit, DEFAULT) if chosen else DEFAULT
                 plan = make_plan(reduced.truth, reduced.scores, reduced.classes, at)
                 title = f'pathologic myopia, by {unit}'
@@ -268,6 +273,19 @@ def _threshold_note(chosen: Thresholds | None, cut: object) -> str:
         f'Thresholds by the rule {chosen.rule} on {chosen.source or "a development split"} '
         f'({chosen.images} images).'
     )
+
+
+def _diagnosis_note(predictions: Predictions) -> list[str]:
+    """Say where the diagnosis comes from, unless the predictions say so themselves."""
+    schema, info = predictions.schema, predictions.info
+    if 'diagnosis' in info or 'schema' in info:
+        return []
+    if schema.diagnosis:
+        return [
+            "The classes are PSMM's seven, so its diagnosis is taken: pathologic myopia is any of "
+            f'{", ".join(schema.diagnosis)}.'
+        ]
+    return ['No diagnosis: the predictions do not say which classes mean a disease.']
 
 
 def _notes(rows: list[Row], predictions: Predictions, settings: dict) -> list[str]:

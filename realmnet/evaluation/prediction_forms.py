@@ -160,6 +160,11 @@ def json_table(path: Path) -> tuple[ScoreTable, dict]:
             raise TypeError('classes are no list')
         if not isinstance(info.get('checkpoint', ''), str | None):
             raise TypeError('checkpoint is no text')
+        if not isinstance(info.get('schema', ''), str | None):
+            raise TypeError('schema is no text')
+        diagnosis = info.get('diagnosis') or []
+        if not isinstance(diagnosis, list) or not all(isinstance(n, str) for n in diagnosis):
+            raise TypeError('diagnosis is no list of classes')
         records = info.pop('predictions')
         if not all(isinstance(record, dict) for record in records):
             raise TypeError('each prediction must be an object')

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from realmnet.curation.identifiers import (
     name_spelling,
     near_match,
 )
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_table import PSMM, LabelSchema, schema_of
 from realmnet.curation.outputs import write_whole
 from realmnet.errors import InputError
 from realmnet.evaluation.prediction_forms import SCORE, dump_table, json_table, text_table
@@ -40,7 +40,8 @@ class Predictions:
         scores: Probabilities, ``float`` of shape (N, C).
         truth: Labels, 0 or 1, ``int8`` of shape (N, C).
         classes: Column names in the order of the schema.
-        info: What is known of the origin: config, checkpoint, seed.
+        info: What is known of the origin: config, checkpoint, seed, ``schema`` (its name) and
+            ``diagnosis`` (the classes that mean the disease).
 
     Raises:
         InputError: If the shapes do not agree.
@@ -64,6 +65,22 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.filenames)
+
+    @property
+    def schema(self) -> LabelSchema:
+        """What the classes mean, from ``info`` or, without it, from PSMM's seven names."""
+        diagnosis = self.info.get('diagnosis')
+        if diagnosis is not None and not set(diagnosis) <= set(self.classes):
+            diagnosis = ()  # of classes that were taken away
+        return schema_of(self.classes, self.info.get('schema'), diagnosis)
+
+    def with_diagnosis(self, classes: Sequence[str]) -> Predictions:
+        """Return the predictions with the classes that mean the disease.
+
+        Raises:
+            InputError: If one is not among the classes.
+        """
+        return replace(self, info=self.info | {'diagnosis': _diagnosis(classes, self.classes)})
 
     def take(self, rows: np.ndarray, columns: Sequence[int] | None = None) -> Predictions:
         """Return some rows (positions or a mask), and optionally some classes, in this order."""
@@ -166,7 +183,19 @@ def read_predictions(path: str | os.PathLike, classes: Sequence[str] | None = No
         raise InputError(f'{path}: holds the classes {list(stated)}, expected {list(classes)}')
     if not len(table):
         raise InputError(f'{path}: the file has no prediction')
+    if info.get('diagnosis') is not None:
+        info['diagnosis'] = _diagnosis(info['diagnosis'], classes, f'{path}: ')
     return Predictions(*table.checked(classes), classes, info)
+
+
+def _diagnosis(named: Sequence[str], classes: Sequence[str], place: str = '') -> list[str]:
+    unknown = [name for name in named if name not in classes]
+    if unknown:
+        raise InputError(
+            f'{place}the diagnosis names {unknown}, and the classes are {list(classes)}; name '
+            'those of them that mean the disease'
+        )
+    return list(named)
 
 
 def same_images(*sets: Predictions, names: Sequence[str] | None = None) -> list[Predictions]:

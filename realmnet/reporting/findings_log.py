@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import realmnet
+from realmnet.curation.label_table import LabelSchema
 from realmnet.curation.outputs import make_folder, sole_writer, write_whole
+from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import Finding
 from realmnet.reporting.findings_table import (
@@ -63,19 +65,21 @@ class FindingsLog:
 
     Attributes:
         folder: Folder of the pictures.
-        classes: Classes of the model.
+        classes: Schema of the model, or the names of its classes.
         names: Display names that have a row, in the order of the rows.
         problems: Display name and sentence of each picture that could not be read.
         notes: The same of those that were read, as that their damage was accepted.
+        reading: How file names tell patient and eye.
     """
 
     folder: Path
-    classes: tuple[str, ...]
+    classes: Sequence[str] | LabelSchema
     names: list[str]
     findings_file: TextIO
     problems_file: TextIO
     problems: list[tuple[str, str]] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
+    reading: PictureNames = AUTOMATIC
 
     def add(
         self, path: Path, finding: Finding | None, problem: str = '', notes: Sequence[str] = ()
@@ -98,7 +102,7 @@ class FindingsLog:
         writer = csv.DictWriter(
             self.findings_file, columns(self.classes), extrasaction='ignore', lineterminator='\n'
         )
-        writer.writerow(to_row(name, finding))
+        writer.writerow(to_row(name, finding, self.reading))
         self.findings_file.flush()
         self.names.append(name)
         if notes:
@@ -122,7 +126,12 @@ class FindingsLog:
 
 
 def run_settings(
-    model: Mapping[str, str], folder: Path, flip: bool, margin: float, max_pixels: int
+    model: Mapping[str, str],
+    folder: Path,
+    flip: bool,
+    margin: float,
+    max_pixels: int,
+    names: PictureNames = AUTOMATIC,
 ) -> dict[str, Any]:
     """What must be equal for work to be continued.
 
@@ -132,6 +141,7 @@ def run_settings(
         flip: As in :class:`realmnet.deployment.picture_model.PictureModel`, with the other two.
         margin: See there.
         max_pixels: See there.
+        names: How file names tell patient and eye.
     """
     return {
         'notice': NOTICE,
@@ -141,20 +151,26 @@ def run_settings(
         'flip': flip,
         'margin': margin,
         'max_pixels': max_pixels,
+        'names': names.settings,
     }
 
 
 @contextmanager
 def open_log(
-    files: LogFiles, folder: Path, classes: Sequence[str], settings: Mapping[str, Any]
+    files: LogFiles,
+    folder: Path,
+    classes: Sequence[str] | LabelSchema,
+    settings: Mapping[str, Any],
+    reading: PictureNames = AUTOMATIC,
 ) -> Iterator[FindingsLog]:
     """Begin a log, or continue one of the same work; nobody else writes it meanwhile.
 
     Args:
         files: Where it is; the folder is made.
         folder: Folder of the pictures.
-        classes: Classes of the model.
+        classes: Schema of the model, or the names of its classes.
         settings: From :func:`run_settings`.
+        reading: How file names tell patient and eye.
 
     Raises:
         InputError: If another process is at work on it, it belongs to other work or is damaged,
@@ -171,7 +187,7 @@ def open_log(
             files.problems.open('w', newline='', encoding='utf-8') as problems,
         ):
             csv.writer(problems, lineterminator='\n').writerow(['filename', 'problem', 'notice'])
-            log = FindingsLog(folder, tuple(classes), names, findings, problems)
+            log = FindingsLog(folder, classes, names, findings, problems, reading=reading)
             for name, text in notes:
                 log.note(name, text)
             yield log
@@ -211,7 +227,7 @@ def _earlier_notes(path: Path, names: Sequence[str]) -> list[tuple[str, str]]:
     return [(read[name], text) for name, text, _ in rows[1:] if name in read]
 
 
-def _resume(path: Path, classes: Sequence[str]) -> list[str]:
+def _resume(path: Path, classes: Sequence[str] | LabelSchema) -> list[str]:
     """Names that already have a row; a row that was cut off is taken away."""
     with path.open('rb+') as file:
         end = 0

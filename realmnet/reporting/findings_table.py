@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from realmnet.curation.csv_files import from_spreadsheet, spreadsheet_safe
+from realmnet.curation.label_table import LabelSchema, schema_of
+from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError
 from realmnet.evaluation.decoding import graded_scale
-from realmnet.evaluation.diagnosis import eye_of, has_diagnosis, patient_of
+from realmnet.evaluation.diagnosis import has_diagnosis
 from realmnet.evaluation.findings import Finding, UnitFinding
 from realmnet.evaluation.predictions import SCORE
 
@@ -45,27 +47,32 @@ def display_name(path: str | Path) -> str:
     )
 
 
-def columns(classes: Sequence[str]) -> list[str]:
+def columns(classes: Sequence[str] | LabelSchema) -> list[str]:
     """Columns of ``findings.csv``; those that the classes do not tell are left out.
 
+    Args:
+        classes: The schema of the model, or bare names; see :func:`schema_of`.
+
     Example:
-        >>> columns(['M'])[3:]
+        >>> columns(LabelSchema('ODIR-5K', ('M',), diagnosis=('M',)))[3:]
         ['M_score', 'found', 'pathologic_myopia_score', 'pathologic_myopia', 'uncertain', 'notice']
+        >>> columns(['M'])[3:]
+        ['M_score', 'found', 'uncertain', 'notice']
     """
-    names = ['filename', 'patient', 'eye', *(c + SCORE for c in classes), 'found']
-    names += ['grade'] if graded_scale(classes) else []
-    names += ['staphyloma'] if {'S0', 'S1'} <= set(classes) else []
-    names += ['pathologic_myopia_score', 'pathologic_myopia'] if has_diagnosis(classes) else []
+    schema = schema_of(classes)
+    names = ['filename', 'patient', 'eye', *(c + SCORE for c in schema.classes), 'found']
+    names += ['grade', 'staphyloma'] if graded_scale(schema) else []
+    names += ['pathologic_myopia_score', 'pathologic_myopia'] if has_diagnosis(schema) else []
     return [*names, 'uncertain', 'notice']
 
 
-def to_row(name: str, finding: Finding) -> dict[str, str]:
+def to_row(name: str, finding: Finding, names: PictureNames = AUTOMATIC) -> dict[str, str]:
     """Turn a finding into the cells of its row; ``name`` is a :func:`display_name`."""
-    patient = patient_of(name) or ''
+    patient = names.read(name).patient
     row = {
         'filename': name,
-        'patient': patient,
-        'eye': (eye_of(name, patient) or '') if patient else '',
+        'patient': patient or '',
+        'eye': names.eye(name, patient) or '',
         'found': ' '.join(finding.found),
         'grade': finding.grade or '',
         'staphyloma': _flag(finding.staphyloma),
@@ -78,13 +85,14 @@ def to_row(name: str, finding: Finding) -> dict[str, str]:
     return {column: spreadsheet_safe(cell) for column, cell in row.items()}
 
 
-def from_row(row: Mapping[str, str], classes: Sequence[str]) -> tuple[str, Finding]:
+def from_row(row: Mapping[str, str], classes: Sequence[str] | LabelSchema) -> tuple[str, Finding]:
     """Read a row back: the name and the finding."""
+    schema = schema_of(classes)
     row = {column: from_spreadsheet(cell) for column, cell in row.items()}
     # a class may have this name where there is no diagnosis
-    score = row['pathologic_myopia_score'] if has_diagnosis(classes) else ''
+    score = row['pathologic_myopia_score'] if has_diagnosis(schema) else ''
     return row['filename'], Finding(
-        {c: float(row[c + SCORE]) for c in classes},
+        {c: float(row[c + SCORE]) for c in schema.classes},
         tuple(row['found'].split()),
         row.get('grade') or None,
         _flagged(row.get('staphyloma')),
@@ -94,12 +102,14 @@ def from_row(row: Mapping[str, str], classes: Sequence[str]) -> tuple[str, Findi
     )
 
 
-def read_findings(path: str | os.PathLike, classes: Sequence[str]) -> Iterator[tuple[str, Finding]]:
+def read_findings(
+    path: str | os.PathLike, classes: Sequence[str] | LabelSchema
+) -> Iterator[tuple[str, Finding]]:
     """Yield name and finding of each row of ``findings.csv``, one at a time.
 
     Args:
         path: The file.
-        classes: Classes of the model.
+        classes: Schema of the model, or the names of its classes.
 
     Raises:
         InputError: If the columns are others, or a row is damaged.
@@ -164,7 +174,10 @@ def write_units(path: Path, unit: str, findings: Iterable[UnitFinding]) -> int:
 
 
 def write_json(
-    path: Path, about: Mapping[str, Any], findings: Iterable[tuple[str, Finding]]
+    path: Path,
+    about: Mapping[str, Any],
+    findings: Iterable[tuple[str, Finding]],
+    names: PictureNames = AUTOMATIC,
 ) -> None:
     """Write ``findings.json`` row by row: the notice, what is known of the run, the findings.
 
@@ -172,6 +185,7 @@ def write_json(
         path: The file.
         about: Model, settings, problems; JSON values.
         findings: Name and finding of each picture.
+        names: How file names tell the patient.
     """
     temporary = path.with_name(f'.{path.name}.tmp')
     with temporary.open('w', encoding='utf-8') as file:
@@ -179,7 +193,9 @@ def write_json(
         file.write(head.removesuffix('\n}') + ',\n "findings": [')
         for number, (name, finding) in enumerate(findings):
             file.write(',\n  ' if number else '\n  ')
-            json.dump({'filename': name, 'patient': patient_of(name), **vars(finding)}, file)
+            json.dump(
+                {'filename': name, 'patient': names.read(name).patient, **vars(finding)}, file
+            )
         file.write('\n ]\n}\n')
     temporary.replace(path)
 

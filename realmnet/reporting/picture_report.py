@@ -60,9 +60,14 @@ def class_words(name: str, description: ModelDescription) -> str:
     """
     names = dict(zip(description.classes, description.class_names, strict=True))
     mine = names[name]
-    if name in WORDS and mine in (
-        name,
-        dict(zip(PSMM.classes, PSMM.class_names, strict=True))[name],
+    if (
+        description.schema == PSMM.name
+        and name in WORDS
+        and mine
+        in (
+            name,
+            dict(zip(PSMM.classes, PSMM.class_names, strict=True))[name],
+        )
     ):
         return f'{name} {WORDS[name]}'
     return name if mine == name else f'{name} {mine}'
@@ -143,7 +148,7 @@ def scores_html(finding: Finding, description: ModelDescription) -> str:
     """
     values = description.thresholds.values if description.thresholds else {}
     cuts = thresholds_of(values, description.classes)
-    groups = exclusive_groups(description.classes)
+    groups = exclusive_groups(description.label_schema)
     rows = []
     for name, cut in zip(description.classes, cuts, strict=True):
         score, found = finding.scores[name], name in finding.found

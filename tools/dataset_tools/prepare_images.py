@@ -59,6 +59,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--labels-out', type=Path, metavar='DIR', help='where they are written')
     add_schema_options(parser)
     parser.add_argument('--unpack', action='store_true', help='SRC is an archive')
+    parser.add_argument(
+        '--encoding', help='with --unpack: of names that are not UTF-8 (gbk, cp932, big5, ...)'
+    )
     parser.add_argument('--data-root', type=Path, metavar='DIR',
                         help='with --unpack: compare with its label files')  # fmt: skip
     args = parser.parse_args()
@@ -108,7 +111,13 @@ def main() -> None:
 def _unpack(args: argparse.Namespace) -> None:
     # what is wrong with the label files shows before the long work
     splits = read_splits(args.data_root, schema_from(args)) if args.data_root else {}
-    number = unpack(args.src, args.dst, lambda members: tqdm(members, unit='file'))
+    number = unpack(
+        args.src,
+        args.dst,
+        lambda members: tqdm(members, unit='file'),
+        encoding=args.encoding,
+        say=print,
+    )
     pictures = len(list_pictures(args.dst))
     print(f'{number:,} file(s), {pictures:,} picture(s) in {args.dst}')
     if splits:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from realmnet.cli import run
+from realmnet.curation.name_table import add_name_options, names_from, say_names
 from realmnet.curation.pictures import MAX_PIXELS, list_pictures
 from realmnet.deployment.runtime import OnnxModel
 from realmnet.errors import InputError
@@ -39,6 +40,7 @@ def parse_args() -> argparse.Namespace:
                         help='take what is left of damaged pictures, and say which')  # fmt: skip
     parser.add_argument('--limit-pixels', type=int, default=MAX_PIXELS, metavar='N',
                         help='refuse larger pictures (%(default)s)')  # fmt: skip
+    add_name_options(parser)
     return parser.parse_args()
 
 
@@ -46,15 +48,17 @@ def main() -> None:
     args = parse_args()
     if args.out.is_dir():
         raise InputError(f'{args.out}: is a folder; name the CSV file to write')
+    names = names_from(args)
     model = OnnxModel(args.model, args.threads, args.flip, args.limit_pixels)
     model.accept_damaged = args.accept_damaged
     pictures = list_pictures(args.folder)
     about = {
         'name': args.model.name, 'sha256': hashlib.sha256(args.model.read_bytes()).hexdigest()
     }  # fmt: skip
-    settings = run_settings(about, args.folder, model.flip, model.margin, model.max_pixels)
+    settings = run_settings(about, args.folder, model.flip, model.margin, model.max_pixels, names)
     files, progress = LogFiles.beside(args.out), Progress('pictures')
-    with open_log(files, args.folder, model.description.classes, settings) as log:
+    say_names(map(display_name, pictures), names)
+    with open_log(files, args.folder, model.description.label_schema, settings, names) as log:
         earlier, done = len(log.names), set(log.names)
         todo = [path for path in pictures if display_name(path) not in done]
         results = model.stream((args.folder / path for path in todo), args.folder)
