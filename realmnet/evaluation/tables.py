@@ -87,17 +87,29 @@ def write_tables(folder: str | os.PathLike, stem: str, render: Callable[[str], s
         raise InputError(f'{folder}: tables cannot be written there ({error.strerror})') from None
 
 
-def span(value: float, low: float, high: float, digits: int = 4) -> str:
+def span(value: float, low: float, high: float, digits: int = 4, remark: str = '') -> str:
     """Write a value with its interval, ``0.7903 [0.7531, 0.8275]``; a dash where undefined.
+
+    Args:
+        value: The value.
+        low: Lower end; NaN where there is no interval.
+        high: Upper end.
+        digits: Digits after the point.
+        remark: Why there is no interval, or what its reader must know.
 
     Example:
         >>> span(0.79034, 0.7531, float('nan')), span(float('nan'), 0, 1)
         ('0.7903', '-')
+        >>> nan = float('nan')
+        >>> span(0.9, nan, nan, 2, 'one patient'), span(0.9, 0.4, 0.99, 2, '2.9 patients')
+        ('0.90 (one patient)', '0.90 [0.40, 0.99] (2.9 patients)')
     """
     if math.isnan(value):
         return '-'
     text = f'{value:.{digits}f}'
-    return text if math.isnan(low + high) else f'{text} [{low:.{digits}f}, {high:.{digits}f}]'
+    if not math.isnan(low + high):
+        text += f' [{low:.{digits}f}, {high:.{digits}f}]'
+    return f'{text} ({remark})' if remark else text
 
 
 def records_json(content: Mapping) -> str:
