@@ -320,7 +320,8 @@ def bootstrap_statistic(
         seed: Seed of the draws.
 
     Returns:
-        Value, lower and upper end.
+        Value, lower and upper end; the ends are NaN with one effective unit, and where all
+        replicates are equal.
 
     Example:
         >>> y, p = np.arange(40) % 2, np.linspace(0, 1, 40)
@@ -341,5 +342,7 @@ def bootstrap_statistic(
         (units,), of_units, vectorized=False, n_resamples=replicates, method=method,
         confidence_level=confidence, rng=np.random.default_rng(seed),
     )  # fmt: skip
-    low, high = result.confidence_interval
-    return float(of_units(units)), float(low), float(high)
+    low, high = map(float, result.confidence_interval)
+    value = float(of_units(units))
+    none = missing_because(float(kish(np.ones(len(truth)), unit)), high - low, '')
+    return (value, np.nan, np.nan) if none else (value, low, high)

@@ -17,7 +17,7 @@ from realmnet.evaluation.metrics import CLASS_METRICS, MORE_CLASS_METRICS, make_
 from realmnet.evaluation.plan import MetricPlan
 from realmnet.evaluation.predictions import Predictions
 from realmnet.evaluation.tables import lay_out, records_json, span
-from realmnet.evaluation.thresholds import DEFAULT, Thresholds
+from realmnet.evaluation.thresholds import DEFAULT, Thresholds, threshold_note
 
 MODES = ('sound', 'published', 'both')
 #: Metrics of decisions, which consistent decoding changes.
@@ -177,7 +177,7 @@ def evaluate(
             f'{chosen.diagnosis_rule}, not {diagnosis}; evaluate with --diagnosis '
             f'{chosen.diagnosis_rule}, or choose them with --diagnosis {diagnosis}'
         )
-    notes = [_threshold_note(chosen, cut)]
+    notes = [threshold_note(thresholds)]
     for group, inside in groups_of_rows.items():
         part = predictions.take(inside)
         names = CLASS_METRICS + MORE_CLASS_METRICS
@@ -269,15 +269,6 @@ def _split(name: str, classes: tuple[str, ...]) -> tuple[str, str]:
         if name.startswith(f'{metric}_') and name[len(metric) + 1 :] in classes:
             return metric, name[len(metric) + 1 :]
     return name, ''
-
-
-def _threshold_note(chosen: Thresholds | None, cut: object) -> str:
-    if chosen is None:
-        return f'Threshold {cut} for every class; none was chosen on a development split.'
-    return (
-        f'Thresholds by the rule {chosen.rule} on {chosen.source or "a development split"} '
-        f'({chosen.images} images).'
-    )
 
 
 def _notes(rows: list[Row], predictions: Predictions, settings: dict) -> list[str]:

@@ -113,14 +113,23 @@ def interval(
             low, high = _logit(replicates, tail, student=method == 'logit-t')
         else:
             raise InputError(f'interval method {method!r} is unknown; use one of {METHODS}')
-    units, why = _reasons(replicates, high - low)
+    units, why = behind(replicates, high - low)
     none = np.isnan(point) | np.isnan(values).all(0) | np.array([bool(text) for text in why])
     ends = (np.where(none, np.nan, end) for end in (low, high))
     return Intervals(*ends, method, units, why)
 
 
-def _reasons(replicates: Replicates, length: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Units behind each metric, macro-averages included, and why there is no interval."""
+def behind(replicates: Replicates, length: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Tell what each number rests on, macro-averages included, and why it has no interval.
+
+    Args:
+        replicates: Values of the data and the replicates.
+        length: Length of the interval that the replicates give, shape (M,).
+
+    Returns:
+        Effective units, shape (M,), a macro-average having those of its scarcest class; and the
+        reasons, ``''`` where there is an interval or the metric is undefined.
+    """
     units, point = replicates.units.copy(), replicates.point
     why = [missing_because(u, n, replicates.by) for u, n in zip(units, length, strict=True)]
     for i, columns in _classes_of_means(replicates):
