@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from realmnet.curation.synthetic_marks import MARK
 from realmnet.errors import InputError
 from realmnet.evaluation.bootstrap import FEW_UNITS, PUBLISHED_DRAWS, jackknife, replicate
 from realmnet.evaluation.decoding import decide
@@ -16,7 +17,7 @@ from realmnet.evaluation.intervals import DEFAULT_METHOD, Intervals, interval, p
 from realmnet.evaluation.metrics import CLASS_METRICS, MORE_CLASS_METRICS, make_plan
 from realmnet.evaluation.plan import MetricPlan
 from realmnet.evaluation.predictions import Predictions
-from realmnet.evaluation.tables import lay_out, records_json, span
+from realmnet.evaluation.tables import lay_out, marked_rows, records_json, span
 from realmnet.evaluation.thresholds import DEFAULT, Thresholds, threshold_note
 
 MODES = ('sound', 'published', 'both')
@@ -80,6 +81,11 @@ class Evaluation:
     notes: list[str] = field(default_factory=list)
     settings: dict = field(default_factory=dict)
 
+    @property
+    def synthetic(self) -> bool:
+        """Whether the pictures are drawn; every table then says so."""
+        return bool(self.settings.get('synthetic'))
+
     def value(self, metric: str, of: str = '', convention: str | None = None, **where: str) -> Row:
         """Return one number; ``where`` gives group and part where they are not the default.
 
@@ -105,14 +111,15 @@ class Evaluation:
             return records_json({'settings': self.settings, 'notes': self.notes, 'rows': rows})
         if form == 'csv':
             header = list(Row.__dataclass_fields__)
-            return lay_out(header, [list(asdict(row).values()) for row in self.rows], 'csv')
+            cells = [list(asdict(row).values()) for row in self.rows]
+            return lay_out(*marked_rows(header, cells, self.synthetic), 'csv')
         blocks: dict[tuple, list[Row]] = {}
         for row in self.rows:
             blocks.setdefault((row.group, row.part, row.convention), []).append(row)
         texts = [
             text
             for key, rows in blocks.items()
-            for text in (_title(key, form), *_block(rows, form))
+            for text in (_title(key, form, self.synthetic), *_block(rows, form))
         ]
         notes = [f'- {n}' if form == 'markdown' else f'% {n}' if form == 'latex' else n
                  for n in self.notes]  # fmt: skip
@@ -177,7 +184,8 @@ def evaluate(
             f'{chosen.diagnosis_rule}, not {diagnosis}; evaluate with --diagnosis '
             f'{chosen.diagnosis_rule}, or choose them with --diagnosis {diagnosis}'
         )
-    notes = [threshold_note(thresholds)]
+    notes = [MARK] if predictions.synthetic else []
+    notes.append(threshold_note(thresholds))
     for group, inside in groups_of_rows.items():
         part = predictions.take(inside)
         names = CLASS_METRICS + MORE_CLASS_METRICS
@@ -200,6 +208,7 @@ def evaluate(
         'images': len(predictions),
         'patients': len(set(predictions.patients)),
         'thresholds': asdict(chosen) if chosen else cut,
+        'synthetic': predictions.synthetic,
     }
     return Evaluation(rows, notes, settings)
 
@@ -335,9 +344,10 @@ def _clinical(row: Row) -> str:
     return _CLINICAL.get(row.metric, row.metric) if row.of == PM else row.metric
 
 
-def _title(key: tuple[str, str, str], form: str) -> str:
+def _title(key: tuple[str, str, str], form: str, synthetic: bool) -> str:
     group, part, convention = key
-    text = ', '.join(filter(None, [part, '' if group == 'all' else group, convention]))
+    mark = 'SYNTHETIC pictures' if synthetic else ''
+    text = ', '.join(filter(None, [mark, part, '' if group == 'all' else group, convention]))
     return {'markdown': f'**{text}**', 'latex': f'% {text}'}.get(form, text)
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 
 from realmnet.curation.label_table import PSMM
 from realmnet.curation.outputs import write_whole
+from realmnet.curation.synthetic_marks import MARK, any_synthetic
 from realmnet.errors import InputError
 from realmnet.evaluation.dumped import read_dump
 from realmnet.evaluation.metrics import score_problem
@@ -35,7 +36,8 @@ class Predictions:
         scores: Probabilities, ``float`` of shape (N, C).
         truth: Labels, 0 or 1, ``int8`` of shape (N, C).
         classes: Column names in the order of the schema.
-        info: What is known of the origin: config, checkpoint, seed.
+        info: What is known of the origin: config, checkpoint, seed; a notice where the pictures
+            are synthetic.
 
     Raises:
         InputError: If the shapes do not agree.
@@ -59,6 +61,11 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.filenames)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the pictures say that they are drawn, by their names or in the file."""
+        return self.info.get('notice') == MARK or any_synthetic(self.patients, self.filenames)
 
     def take(self, rows: np.ndarray, columns: Sequence[int] | None = None) -> Predictions:
         """Return some rows (positions or a mask), and optionally some classes, in this order."""
@@ -100,6 +107,7 @@ def write_predictions(predictions: Predictions, path: str | os.PathLike) -> None
         content = {
             'classes': list(predictions.classes),
             **predictions.info,
+            **({'notice': MARK} if predictions.synthetic else {}),
             'predictions': frame.to_dict('records'),
         }
         text = json.dumps(content, indent=1) + '\n'

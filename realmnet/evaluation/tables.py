@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from realmnet.curation.synthetic_marks import MARK_CELL, MARK_COLUMN
 from realmnet.errors import InputError
 
 FORMATS = ('text', 'markdown', 'csv', 'latex', 'json')
@@ -65,6 +66,26 @@ def lay_out(header: Sequence[str], rows: Sequence[Sequence[object]], form: str) 
         ).rstrip()
         for row in [list(header), *cells]
     )
+
+
+def marked_rows(
+    header: Sequence[str], rows: Sequence[Sequence[object]], synthetic: bool
+) -> tuple[list[str], list[list[object]]]:
+    """Add a column that says of every row that it comes from synthetic pictures.
+
+    For CSV, which has no place for a sentence.
+
+    Args:
+        header: Column titles.
+        rows: Cells.
+        synthetic: Whether there is anything to say.
+
+    Example:
+        >>> marked_rows(['F1'], [[0.9]], True)
+        (['F1', 'data'], [[0.9, 'SYNTHETIC']])
+    """
+    more = [MARK_COLUMN] * synthetic, [MARK_CELL] * synthetic
+    return [*header, *more[0]], [[*row, *more[1]] for row in rows]
 
 
 def write_tables(folder: str | os.PathLike, stem: str, render: Callable[[str], str]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from realmnet.curation.outputs import write_whole
 from realmnet.errors import InputError
+from realmnet.evaluation.decoding import thresholds_of
 from realmnet.evaluation.diagnosis import DIAGNOSIS_RULES, UNITS, has_diagnosis, pathologic_myopia
 from realmnet.evaluation.predictions import Predictions
 
@@ -259,6 +260,5 @@ def cuts_of(thresholds: Thresholds | float | None, classes: Sequence[str]) -> np
         >>> cuts_of(0.3, ['N', 'M']).tolist(), cuts_of(None, ['N']).tolist()
         ([0.3, 0.3], [0.5])
     """
-    if isinstance(thresholds, Thresholds):
-        return np.array([thresholds.values[c] for c in classes])
-    return np.full(len(classes), DEFAULT if thresholds is None else thresholds)
+    values = thresholds.values if isinstance(thresholds, Thresholds) else thresholds
+    return thresholds_of(DEFAULT if values is None else values, classes)

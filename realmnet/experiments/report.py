@@ -32,7 +32,7 @@ from realmnet.reporting.outcome import Outcome
 from realmnet.reporting.page import Section
 from realmnet.reporting.paper import PAPER, Chart, Drawn, Item, Part, draw, misprint_notes
 from realmnet.reporting.style import save_figure
-from realmnet.reporting.tables import Table, write_table
+from realmnet.reporting.tables import Table, mark_table, write_table
 
 
 @dataclass
@@ -225,5 +225,6 @@ def _borders(results: Results) -> tuple[Drawn, str, bool]:
     folder = results.data_root / 'JPEGImages'
     if not folder.is_dir() or missing_pictures(table, folder):
         return Drawn([table_a3(None)]), f'not counted: {folder} lacks pictures', False
-    counts = count_borders(table, folder, Progress('pictures'))
-    return Drawn([table_a3(counts)]), f'counted in {folder}', results.synthetic
+    counted = table_a3(count_borders(table, folder, Progress('pictures')))
+    counted = mark_table(counted) if results.synthetic else counted
+    return Drawn([counted]), f'counted in {folder}', results.synthetic

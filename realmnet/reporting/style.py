@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from realmnet.curation.label_table import PSMM
+from realmnet.curation.synthetic_marks import MARK
 from realmnet.errors import InputError
 
 #: Okabe and Ito's palette, without its yellow, which vanishes on white.
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000', '#7F7F7F')
 INK, FAINT = '#222222', '#BBBBBB'
+_CHARACTERS = 21  # of a caption, an inch
 #: Colours of the classes of PSMM: staphyloma in blues, maculopathy from pale to dark red. They
 #: stay apart for colour-blind readers and in grey print.
 CLASS_COLOURS = {
@@ -79,6 +82,32 @@ def save(figure: Figure, path: str | os.PathLike, dpi: int = 200) -> Path:
     except OSError as error:
         raise InputError(f'{path}: the figure cannot be written ({error.strerror})') from None
     return path
+
+
+def caption(figure: Figure, text: str, synthetic: bool = False) -> None:
+    """Write sentences below a figure, and above it that its pictures are synthetic.
+
+    Both lie outside the figure's frame, where :func:`save` finds them.
+
+    Args:
+        figure: What is described.
+        text: Sentences; broken to the width of the figure.
+        synthetic: Whether the pictures are drawn.
+    """
+    wide, high = figure.get_size_inches()
+    lines = textwrap.wrap(text, max(int(wide * _CHARACTERS), 24))
+    figure.text(0.06 / wide, -0.06 / high, '\n'.join(lines), fontsize=5.8, color=INK, va='top',
+                linespacing=1.3, gid='caption')  # fmt: skip
+    if synthetic:
+        mark_synthetic(figure)
+
+
+def mark_synthetic(figure: Figure) -> None:
+    """Write above a figure that its pictures are synthetic."""
+    wide, high = figure.get_size_inches()
+    lines = textwrap.wrap(MARK, max(int(wide * _CHARACTERS), 24))
+    figure.text(0.06 / wide, 1 + 0.05 / high, '\n'.join(lines), fontsize=5.8, weight='bold',
+                color='#9C2A00', va='bottom', gid='synthetic')  # fmt: skip
 
 
 def save_figure(figure: Figure, folder: str | os.PathLike, name: str) -> list[Path]:

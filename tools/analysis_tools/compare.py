@@ -5,9 +5,10 @@ from functools import partial
 from pathlib import Path
 
 from realmnet.cli import run
+from realmnet.curation.synthetic_marks import MARK
 from realmnet.evaluation.comparison import compare
 from realmnet.evaluation.predictions import read_predictions
-from realmnet.evaluation.tables import FORMATS, lay_out, write_tables
+from realmnet.evaluation.tables import FORMATS, lay_out, marked_rows, write_tables
 from realmnet.evaluation.thresholds import DEFAULT, find_thresholds, threshold_note
 from realmnet.progress import Progress
 
@@ -79,7 +80,11 @@ def main() -> None:
         header = list(HEADER)
         if not any(row[-1] for row in rows):
             header, rows = header[:-1], [row[:-1] for row in rows]
+        synthetic = sets[0].synthetic or sets[number].synthetic
+        header, rows = marked_rows(header, rows, synthetic)
         if args.format in ('text', 'markdown'):
+            if synthetic:
+                print(f'{MARK}\n')
             print(f'{names[0]} (first) and {names[1]} (second), {len(sets[0])} images\n')
         print(lay_out(header, rows, args.format))
         if args.format in ('text', 'markdown'):
