@@ -186,10 +186,8 @@ def _paired(first: Replicates, second: Replicates, name: str) -> Difference:
         low = high = np.nan
     elif units < FEW_UNITS:
         remark = f'{units:.1f} {first.by}s'
-    return Difference(
-        name, *values, values[0] - values[1], float(low), float(high), float(p), np.nan,
-        'bootstrap', count, remark,
-    )  # fmt: skip
+    numbers = (values[0] - values[1], float(low), float(high), float(p))
+    return Difference(name, *values, *numbers, np.nan, 'bootstrap', count, remark)
 
 
 def _rests_on(first: Replicates, second: Replicates, name: str, length: float) -> tuple[float, str]:

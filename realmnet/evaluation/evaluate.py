@@ -86,6 +86,11 @@ class Evaluation:
         """Whether the pictures are drawn; every table then says so."""
         return bool(self.settings.get('synthetic'))
 
+    @property
+    def note_of_thresholds(self) -> str:
+        """The sentence that says which thresholds decided."""
+        return next(note for note in self.notes if note.startswith('Threshold'))
+
     def value(self, metric: str, of: str = '', convention: str | None = None, **where: str) -> Row:
         """Return one number; ``where`` gives group and part where they are not the default.
 

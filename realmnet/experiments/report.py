@@ -14,6 +14,7 @@ from realmnet.curation.label_table import missing_pictures, read_label_table
 from realmnet.curation.outputs import make_folder
 from realmnet.curation.protocols import join_tables, read_splits
 from realmnet.curation.synthetic import is_synthetic
+from realmnet.curation.synthetic_marks import MARK
 from realmnet.engine.config import datasets, load_config
 from realmnet.errors import InputError
 from realmnet.experiments.collect import collect, find_run
@@ -189,7 +190,7 @@ def _heat_maps(part: Part, results: Results) -> tuple[Drawn, str, bool]:
     ]
     footer = f'Grad-CAM++ of RealMNet: heat shows what the model uses. {NOTICE}'
     if record.synthetic:
-        footer = f'Synthetic pictures: drawn by a program, of no person. {footer}'
+        footer = f'{MARK} {footer}'
     figure = explanation_sheet(rows, trained.schema.classes, footer)
     return Drawn([], {'fig_5': figure}), f'of {checkpoint}', record.synthetic
 

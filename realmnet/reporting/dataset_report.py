@@ -50,9 +50,9 @@ def write_report(
 ) -> list[Path]:
     """Write Tables A1, A2, 5, 6, 7 and Figures 2a, 2b, A1b, A2.
 
-    All of them say so where the pictures are synthetic. What cannot be made is left out: the protocols where there are fewer than two sources or IDs
-    name none, Fig. 2b where the schema has not two exclusive groups, A1b without pictures, A2
-    without ages.
+    All of them say so where the pictures are synthetic. What cannot be made is left out: the
+    protocols where there are fewer than two sources or IDs name none, Fig. 2b where the schema has
+    not two exclusive groups, A1b without pictures, A2 without ages.
 
     Args:
         data_root: Holds ``ImageSets/Main``.

@@ -96,8 +96,9 @@ def caption(figure: Figure, text: str, synthetic: bool = False) -> None:
     """
     wide, high = figure.get_size_inches()
     lines = textwrap.wrap(text, max(int(wide * _CHARACTERS), 24))
-    figure.text(0.06 / wide, -0.06 / high, '\n'.join(lines), fontsize=5.8, color=INK, va='top',
-                linespacing=1.3, gid='caption')  # fmt: skip
+    place = (0.06 / wide, -0.06 / high)
+    look = dict(fontsize=5.8, color=INK, va='top', linespacing=1.3, gid='caption')
+    figure.text(*place, '\n'.join(lines), **look)
     if synthetic:
         mark_synthetic(figure)
 
@@ -106,8 +107,9 @@ def mark_synthetic(figure: Figure) -> None:
     """Write above a figure that its pictures are synthetic."""
     wide, high = figure.get_size_inches()
     lines = textwrap.wrap(MARK, max(int(wide * _CHARACTERS), 24))
-    figure.text(0.06 / wide, 1 + 0.05 / high, '\n'.join(lines), fontsize=5.8, weight='bold',
-                color='#9C2A00', va='bottom', gid='synthetic')  # fmt: skip
+    place = (0.06 / wide, 1 + 0.05 / high)
+    look = dict(fontsize=5.8, weight='bold', color='#9C2A00', va='bottom', gid='synthetic')
+    figure.text(*place, '\n'.join(lines), **look)
 
 
 def save_figure(figure: Figure, folder: str | os.PathLike, name: str) -> list[Path]:

@@ -10,7 +10,8 @@ from PIL.PngImagePlugin import PngInfo
 from realmnet.cli import run
 from realmnet.curation.label_table import read_label_table
 from realmnet.curation.outputs import make_folder, not_writable
-from realmnet.curation.synthetic.writer import read_record
+from realmnet.curation.synthetic import in_synthetic
+from realmnet.curation.synthetic_marks import MARK, any_synthetic
 from realmnet.errors import InputError
 from realmnet.explain.loading import TrainedModel
 from realmnet.explain.methods import METHODS
@@ -96,9 +97,9 @@ def write_overlays(row: ExplainedPicture, method: str, out: Path, note: str) -> 
 
 
 def is_synthetic(pictures: list[FoundPicture]) -> bool:
-    """Tell whether any picture lies in a synthetic data set."""
-    folders = {folder for p in pictures for folder in list(p.path.parents)[:2]}
-    return any(read_record(folder) for folder in folders)
+    """Tell whether any picture lies in a synthetic data set, or has a synthetic name."""
+    folders = {p.path.parent for p in pictures}
+    return any(map(in_synthetic, folders)) or any_synthetic(p.name for p in pictures)
 
 
 def main() -> None:
@@ -122,7 +123,7 @@ def main() -> None:
             )
     note = f'Heat shows what the model uses: {", ".join(args.method)}, {Path(args.config).name}.'
     if is_synthetic(pictures):
-        note = f'Synthetic pictures: drawn by a program, of no person. {note}'
+        note = f'{MARK} {note}'
     note = f'{NOTICE}\n{note}'
     make_folder(args.out)
     progress, rows, failed = Progress('pictures'), [], 0
