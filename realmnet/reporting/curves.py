@@ -122,10 +122,10 @@ def how_many(predictions: Predictions) -> str:
         >>> names = np.array(['a', 'b'])
         >>> ones = np.ones((2, 1))
         >>> how_many(Predictions(names, np.array(['x', 'x']), ones, ones, ('M',)))
-        '2 pictures of 1 patient(s).'
+        '2 pictures of 1 patient.'
     """
     patients = len(set(predictions.patients))
-    return f'{len(predictions):,} pictures of {patients:,} patient(s).'
+    return f'{len(predictions):,} pictures of {patients:,} patient{"s" * (patients != 1)}.'
 
 
 def _digits(value: float) -> str:

@@ -85,7 +85,7 @@ def save(figure: Figure, path: str | os.PathLike, dpi: int = 200) -> Path:
 
 
 def caption(figure: Figure, text: str, synthetic: bool = False) -> None:
-    """Write sentences below a figure, and above it that its pictures are synthetic.
+    """Write sentences below a finished figure, and above it that its pictures are synthetic.
 
     Both lie outside the figure's frame, where :func:`save` finds them.
 
@@ -94,22 +94,30 @@ def caption(figure: Figure, text: str, synthetic: bool = False) -> None:
         text: Sentences; broken to the width of the figure.
         synthetic: Whether the pictures are drawn.
     """
-    wide, high = figure.get_size_inches()
-    lines = textwrap.wrap(text, max(int(wide * _CHARACTERS), 24))
-    place = (0.06 / wide, -0.06 / high)
-    look = dict(fontsize=5.8, color=INK, va='top', linespacing=1.3, gid='caption')
-    figure.text(*place, '\n'.join(lines), **look)
     if synthetic:
         mark_synthetic(figure)
+    text = text.replace(' .', '\u00a0.')  # a class and its threshold stay together
+    _beside(figure, text, below=True, color=INK, linespacing=1.3, gid='caption')
 
 
 def mark_synthetic(figure: Figure) -> None:
-    """Write above a figure that its pictures are synthetic."""
+    """Write above a finished figure that its pictures are synthetic."""
+    _beside(figure, MARK, below=False, color='#9C2A00', weight='bold', gid='synthetic')
+
+
+def _beside(figure: Figure, text: str, below: bool, **look: object) -> None:
+    """Write text under or over everything that the figure holds so far."""
     wide, high = figure.get_size_inches()
-    lines = textwrap.wrap(MARK, max(int(wide * _CHARACTERS), 24))
-    place = (0.06 / wide, 1 + 0.05 / high)
-    look = dict(fontsize=5.8, weight='bold', color='#9C2A00', va='bottom', gid='synthetic')
-    figure.text(*place, '\n'.join(lines), **look)
+    lines = textwrap.wrap(text, max(int(wide * _CHARACTERS), 24))
+    with paper_style():
+        figure.draw_without_rendering()  # lays out what stands there, for the last time
+        figure.set_layout_engine('none')
+        for legend in figure.legends:  # else they move to the new end of the page
+            legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)
+        box = figure.get_tightbbox()
+        place = box.y0 - 0.07 if below else box.y1 + 0.05
+        align = 'top' if below else 'bottom'
+        figure.text(0.06 / wide, place / high, '\n'.join(lines), va=align, fontsize=5.8, **look)
 
 
 def save_figure(figure: Figure, folder: str | os.PathLike, name: str) -> list[Path]:

@@ -147,7 +147,8 @@ def _forest_caption(evaluations: Mapping[str, Evaluation], remarks: Sequence[str
     notes = {name: e.note_of_thresholds for name, e in evaluations.items()}
     if len(set(notes.values())) == 1:
         notes = {'': notes[next(iter(notes))]}
-    parts = [f'{first.settings["images"]:,} pictures of {first.settings["patients"]:,} patient(s).']
+    settings = first.settings
+    parts = [f'{settings["images"]:,} pictures, patients: {settings["patients"]:,}.']
     parts += [f'{name}: {note}' if name else note for name, note in notes.items()]
     parts += [note for note in first.notes if note.startswith(('Sound:', 'Published:'))]
     if remarks:
