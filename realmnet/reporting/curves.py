@@ -144,19 +144,26 @@ def _curve(
         axes.plot([], [], color=colour, label=text, gid='model')
         return
     if kind == 'roc':
-        x, y, cuts = roc_curve(truth, scores)
+        x, y, _ = roc_curve(truth, scores)
         axes.plot(x, y, color=colour, label=text, gid='model')
     else:
-        precision, recall, cuts = precision_recall_curve(truth, scores)
+        precision, recall, _ = precision_recall_curve(truth, scores)
         x, y = recall[:-1], precision[:-1]
         found = x > 0  # before the first positive, precision is 0 at recall 0: no part of the AP
         axes.step(np.r_[x[found], 0], np.r_[y[found], y[found][-1]], where='post', color=colour,
                   label=text, gid='model')  # fmt: skip
-    at = np.flatnonzero(cuts >= cut)
-    if len(at):
-        place = at[-1] if kind == 'roc' else at[0]
-        axes.plot(x[place], y[place], 'o', color=colour, markersize=3.5, markeredgecolor='white',
-                  markeredgewidth=0.5, zorder=3)  # fmt: skip
+    # Counted, not looked up on the curve, which leaves out points on straight pieces.
+    claimed = scores >= cut
+    hits = (claimed & (truth == 1)).sum()
+    recall = hits / (truth == 1).sum()
+    if kind == 'roc':
+        place = (claimed & (truth == 0)).sum() / (truth == 0).sum(), recall
+    elif claimed.any():
+        place = recall, hits / claimed.sum()
+    else:
+        return  # no decision for the class has no precision
+    look = dict(color=colour, markersize=3.5, markeredgecolor='white', markeredgewidth=0.5)
+    axes.plot(*place, 'o', zorder=3, **look)
 
 
 def _finish(axes: Axes, kind: str, x: str, y: str) -> None:
