@@ -95,6 +95,10 @@ def test_a_broken_picture_is_reported_and_the_rest_goes_on(trained_files, synthe
         (['--classes', 'A9'], '--classes A9: choose from S0, S1'),
         (['--classes', 'all', 'S1'], '--classes all S1: all stands alone'),
         (['--method', 'cam'], "method 'cam' is unknown"),
+        (
+            ['--method', 'eigencam'],
+            'eigencam is the same for all classes; choose from .*eigengradcam',
+        ),
         (['--stride', '3'], 'no feature map of stride 3 for a picture of 64 px'),
         (['--device', 'abacus'], "device 'abacus' cannot be used"),
         (['--sheet', 'x.doc'], r'--sheet x\.doc: must end in one of \.png, \.pdf, \.svg'),
