@@ -26,6 +26,7 @@ from realmnet.curation.identifiers import (
 )
 from realmnet.curation.label_table import PSMM, LabelSchema, schema_of
 from realmnet.curation.outputs import write_whole
+from realmnet.curation.synthetic_marks import MARK, any_synthetic
 from realmnet.errors import InputError
 from realmnet.evaluation.prediction_forms import SCORE, dump_table, json_table, text_table
 
@@ -41,7 +42,8 @@ class Predictions:
         truth: Labels, 0 or 1, ``int8`` of shape (N, C).
         classes: Column names in the order of the schema.
         info: What is known of the origin: config, checkpoint, seed, ``schema`` (its name) and
-            ``diagnosis`` (the classes that mean the disease).
+            ``diagnosis`` (the classes that mean the disease); a notice where the pictures are
+            synthetic.
 
     Raises:
         InputError: If the shapes do not agree.
@@ -73,6 +75,11 @@ class Predictions:
         if diagnosis is not None and not set(diagnosis) <= set(self.classes):
             diagnosis = ()  # of classes that were taken away
         return schema_of(self.classes, self.info.get('schema'), diagnosis)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the pictures say that they are drawn, by their names or in the file."""
+        return self.info.get('notice') == MARK or any_synthetic(self.patients, self.filenames)
 
     def with_diagnosis(self, classes: Sequence[str]) -> Predictions:
         """Return the predictions with the classes that mean the disease.
@@ -123,6 +130,7 @@ def write_predictions(predictions: Predictions, path: str | os.PathLike) -> None
         content = {
             'classes': list(predictions.classes),
             **predictions.info,
+            **({'notice': MARK} if predictions.synthetic else {}),
             'predictions': frame.to_dict('records'),
         }
         write_whole(path, json.dumps(content, indent=1) + '\n')

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from realmnet.curation.pictures import read_any_picture
+from realmnet.curation.synthetic_marks import MARK, any_synthetic
 from realmnet.evaluation.findings import Finding
 from realmnet.reporting.findings_table import NOTICE
 from realmnet.reporting.style import readable
@@ -86,6 +87,8 @@ def draw_sheet(
     sheet = Image.new('RGB', (width, height), 'white')
     draw = ImageDraw.Draw(sheet)
     draw.text((_GAP, 12), 'Findings', fill=_INK, font=_font(20, bold=True))
+    if any_synthetic(name for name, _ in findings):
+        draw.text((_GAP + 112, 18), MARK, fill=_YES, font=_font(12, bold=True))
     draw.text((_GAP, 38), heading, fill=_GREY, font=_font(13))
     for i, (image, (name, finding)) in enumerate(zip(images, findings, strict=True)):
         x = _GAP + i % columns * (SIDE + _GAP)

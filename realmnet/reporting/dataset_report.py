@@ -28,6 +28,8 @@ from realmnet.curation.protocols import (
 )
 from realmnet.curation.sources import sources_of
 from realmnet.curation.statistics import class_counts, label_flows, read_people
+from realmnet.curation.synthetic import is_synthetic
+from realmnet.curation.synthetic_marks import any_synthetic
 from realmnet.errors import InputError
 from realmnet.reporting.dataset_figures import (
     draw_class_counts,
@@ -36,8 +38,8 @@ from realmnet.reporting.dataset_figures import (
     draw_samples,
 )
 from realmnet.reporting.dataset_tables import protocol_tables, table_a1, table_a2
-from realmnet.reporting.style import save_figure
-from realmnet.reporting.tables import Table, write_table
+from realmnet.reporting.style import mark_synthetic, save_figure
+from realmnet.reporting.tables import Table, mark_table, write_table
 
 
 def write_report(
@@ -50,9 +52,9 @@ def write_report(
 ) -> list[Path]:
     """Write Tables A1, A2, 5, 6, 7 and Figures 2a, 2b, A1b, A2.
 
-    What cannot be made is left out: the protocols where there are fewer than two sources or IDs
-    name none, Fig. 2b where the schema has not two exclusive groups, A1b without pictures, A2
-    without ages.
+    All of them say so where the pictures are synthetic. What cannot be made is left out: the
+    protocols where there are fewer than two sources or IDs name none, Fig. 2b where the schema has
+    not two exclusive groups, A1b without pictures, A2 without ages.
 
     Args:
         data_root: Holds ``ImageSets/Main``.
@@ -94,7 +96,8 @@ def dataset_contents(
     """
     splits = read_splits(data_root, schema)
     table, rows = join_tables(splits)
-    whole = 'PSMM' if table.schema.name == 'PSMM' else table.schema.name
+    synthetic = is_synthetic(data_root) or any_synthetic(table.patients, table.filenames)
+    whole = f'{"synthetic " * synthetic}{table.schema.name}'
     tables = [table_a1(table, whole), table_a2(splits['train'].labels, table.schema)]
     sources = set(sources_of(table.patients))
     if len(sources) > 1 and '' not in sources:
@@ -109,6 +112,10 @@ def dataset_contents(
         figures['fig_A1b'] = samples
     if ages is not None:
         figures['fig_A2'] = draw_people(ages, source or whole)
+    if synthetic:
+        tables = [mark_table(item) for item in tables]
+        for figure in figures.values():
+            mark_synthetic(figure)
     return tables, figures
 
 

@@ -146,12 +146,13 @@ def _bars(description: ModelDescription, summary: Summary) -> Iterator[str]:
 
 
 def _units(units: Units, unit: str) -> Iterator[str]:
-    rows = list(islice(units.findings(unit), MOST_ROWS + 1))
+    findings = iter(units.findings(unit))
+    rows = list(islice(findings, MOST_ROWS))
     if not rows:
         return
+    number = len(rows) + sum(1 for _ in findings)
     told = any(row.grade is not None for row in rows)
-    number = f'{len(rows):,}' if len(rows) <= MOST_ROWS else f'more than {MOST_ROWS:,}'
-    yield f'<details><summary>By {unit} ({number})</summary>'
+    yield f'<details><summary>By {unit} ({number:,})</summary>'
     if units.unnamed[unit]:
         yield (
             f'<p class="small">{units.unnamed[unit]:,} pictures are left out, whose names do not '
@@ -160,13 +161,13 @@ def _units(units: Units, unit: str) -> Iterator[str]:
     yield f'<table class="rows"><thead><tr><th>{unit}</th><th class="n">pictures</th>'
     yield '<th>worst grade</th><th>staphyloma</th>' if told else ''
     yield '<th>pathologic myopia</th></tr></thead><tbody>'
-    for row in rows[:MOST_ROWS]:
+    for row in rows:
         yield f'<tr><td>{html.escape(row.name)}</td><td class="n">{row.images}</td>'
         if told:
             yield f'<td>{readable(row.grade or "")}</td><td>{_word(row.staphyloma)}</td>'
         yield f'<td>{_diagnosis(row, row.uncertain)}</td></tr>\n'
     yield '</tbody></table>'
-    yield _more(rows, f'{unit}s.csv')
+    yield _more(number, f'{unit}s.csv')
     yield '</details>\n'
 
 
@@ -198,11 +199,11 @@ def _pictures(
         if summary.disease is not None:
             yield f'<td>{_diagnosis(finding, False)}</td>'
         yield ''.join(_score(c, finding) for c in description.classes) + '</tr>\n'
-    yield '</tbody></table>'
-    if summary.pictures > MOST_ROWS:
+    yield '</tbody></table>' + _more(summary.pictures, 'findings.csv')
+    if summary.pictures > MOST_PICTURES:
         yield (
-            f'<p class="small">The first {MOST_ROWS:,} of {summary.pictures:,}; all are in '
-            'findings.csv.</p>'
+            f'<p class="small">Small pictures stand beside the first {MOST_PICTURES:,} of '
+            f'{summary.pictures:,}; all are on the contact sheets.</p>'
         )
     yield '</section>\n'
 
@@ -213,13 +214,13 @@ def _problems(problems: list[tuple[str, str]]) -> Iterator[str]:
     yield '<section><h2>Could not be read</h2><ul>'
     for _, problem in problems[:MOST_ROWS]:
         yield f'<li>{html.escape(problem)}</li>\n'
-    yield '</ul>' + _more(problems, 'problems.csv') + '</section>\n'
+    yield '</ul>' + _more(len(problems), 'problems.csv') + '</section>\n'
 
 
-def _more(rows: list, file: str) -> str:
-    if len(rows) <= MOST_ROWS:
+def _more(number: int, file: str) -> str:
+    if number <= MOST_ROWS:
         return ''
-    return f'<p class="small">The first {MOST_ROWS:,}; all are in {file}.</p>'
+    return f'<p class="small">The first {MOST_ROWS:,} of {number:,}; all are in {file}.</p>'
 
 
 def _score(name: str, finding: Finding) -> str:
