@@ -436,7 +436,12 @@ def _where(cfg: Config, variable: str) -> str | None:
 
 
 def _used(content: Mapping, key: str, value: Any) -> bool:
-    """Whether another part of a config equals one of its variables."""
-    return any(
-        path != (key,) and holder[name] == value for holder, name, path in _places(content, ())
-    )
+    """Whether another part of a config equals one of its variables, or was merged with it."""
+    places = _places(content, ())
+    return any(path != (key,) and _holds(holder[name], value) for holder, name, path in places)
+
+
+def _holds(node: Any, value: Any) -> bool:
+    if not isinstance(node, Mapping) or not isinstance(value, Mapping) or not value:
+        return node == value
+    return all(node.get(k, NOTHING) == v for k, v in value.items() if k != '_delete_')
