@@ -16,13 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from realmnet.curation.class_names import SCORE
 from realmnet.curation.label_table import PSMM
 from realmnet.curation.outputs import write_whole
 from realmnet.errors import InputError
 from realmnet.evaluation.dumped import read_dump
 from realmnet.evaluation.metrics import score_problem
-
-SCORE = '_score'
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def to_row(name: str, finding: Finding) -> dict[str, str]:
         'filename': name,
         'patient': patient,
         'eye': (eye_of(name, patient) or '') if patient else '',
-        'found': ' '.join(finding.found),
+        'found': _separator(finding.scores).join(finding.found),
         'grade': finding.grade or '',
         'staphyloma': _flag(finding.staphyloma),
         'pathologic_myopia_score': _number(finding.diagnosis_score),
@@ -94,6 +94,11 @@ def to_row(name: str, finding: Finding) -> dict[str, str]:
     return {column: spreadsheet_safe(cell) for column, cell in row.items()}
 
 
+def _separator(classes: Iterable[str]) -> str:
+    """What stands between the classes found: a space, unless a class has one in its name."""
+    return '; ' if any(' ' in name for name in classes) else ' '
+
+
 def from_row(row: Mapping[str, str], classes: Sequence[str]) -> tuple[str, Finding]:
     """Read a row back: the name and the finding."""
     row = {column: from_spreadsheet(cell) for column, cell in row.items()}
@@ -101,7 +106,7 @@ def from_row(row: Mapping[str, str], classes: Sequence[str]) -> tuple[str, Findi
     score = row['pathologic_myopia_score'] if has_diagnosis(classes) else ''
     return row['filename'], Finding(
         {c: float(row[c + SCORE]) for c in classes},
-        tuple(row['found'].split()),
+        tuple(filter(None, row['found'].split(_separator(classes)))),
         row.get('grade') or None,
         _flagged(row.get('staphyloma')),
         float(score) if score else None,
