@@ -10,7 +10,7 @@ from realmnet.reporting.findings_table import from_row, to_row
 
 @pytest.mark.parametrize(
     'name',
-    ['macular hole', 'AMD (wet)', '高度近视', 'Früh-AMD', 'A-2.b', 'drusen +', 'a & b', '≥ 2'],
+    ['macular hole', 'AMD (wet)', '高度近视', 'Früh-AMD', 'A-2.b', 'drusen +', 'a & b'],
 )
 def test_names_that_work(name):
     assert LabelSchema('mine', (name, 'other')).classes == (name, 'other')
@@ -48,7 +48,7 @@ def test_names_that_cannot_be_written_are_refused_with_the_schema(names, message
 
 def test_readable_names_are_printable():
     check_class_names(['a'], ['anything / at all'])
-    with pytest.raises(LabelTableError, match='readable name .* cannot be shown'):
+    with pytest.raises(LabelTableError, match=r'readable name .* cannot be shown'):
         LabelSchema('mine', ('a',), ('\x1b[2J',))
 
 
