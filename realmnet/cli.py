@@ -23,6 +23,8 @@ def run(main: Callable[[], None]) -> None:
     Args:
         main: The tool.
     """
+    if hasattr(sys.stdout, 'reconfigure'):
+        sys.stdout.reconfigure(errors='backslashreplace')  # names that are no UTF-8
     try:
         main()
     except InputError as error:
@@ -37,7 +39,7 @@ def run(main: Callable[[], None]) -> None:
     except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
         _stop(f'{error.filename}: {error.strerror}')
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG):
             raise
         _stop(f'{error.filename or "the disk"}: {error.strerror}')
 

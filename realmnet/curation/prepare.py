@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 import cv2
 
 from realmnet.curation.borders import find_field, square
-from realmnet.curation.outputs import make_folder
+from realmnet.curation.outputs import make_folder, write_whole
 from realmnet.curation.pictures import list_pictures, read_any_picture, write_picture
 from realmnet.curation.privacy import Pseudonyms
 from realmnet.errors import InputError
@@ -136,7 +136,7 @@ def prepare_images(
     _check_settings(target, settings)
     if pseudonyms:
         pseudonyms.save()
-    todo = [(p, n) for p, n in zip(pictures, names, strict=True) if not (target / n).exists()]
+    todo = [(p, n) for p, n in zip(pictures, names, strict=True) if not os.path.exists(target / n)]  # noqa: PTH110 (long names)
     report = PrepareReport(skipped=len(pictures) - len(todo))
     work = [(source / picture, target / name, name) for picture, name in todo]
     for name, problem in _run(work, settings, jobs, progress):
@@ -208,7 +208,7 @@ def _check_settings(target: Path, settings: PrepareSettings) -> None:
     if target.is_dir() and any(target.iterdir()):
         raise InputError(f'{target}: not empty and not made by this tool; name another folder')
     make_folder(target)
-    _write_whole(record, json.dumps(asdict(settings), indent=2) + '\n')
+    write_whole(record, json.dumps(asdict(settings), indent=2) + '\n')
 
 
 def _run(work, settings, jobs, progress) -> Iterable[tuple[str, str]]:
@@ -248,10 +248,5 @@ def _write_report(path: Path, report: PrepareReport) -> None:
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(['filename', 'reason'])
     writer.writerows(sorted(report.unreadable))
-    _write_whole(path, text.getvalue())
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.write_text(text, encoding='utf-8')
-    temporary.replace(path)
+    # bytes of a name that are no UTF-8 become escapes, as in findings.csv
+    write_whole(path, text.getvalue().encode('utf-8', 'backslashreplace'))

@@ -130,12 +130,12 @@ def main() -> None:
         present = truth.get(picture.name)
         try:
             new = explain_picture(picture, trained, explainers, classes, args.threshold, present)
+            for method, row in zip(explainers, new, strict=True):
+                write_overlays(row, method, args.out, note)
         except InputError as error:
             failed += 1
             print(f'error: {error}', file=sys.stderr)
         else:
-            for method, row in zip(explainers, new, strict=True):
-                write_overlays(row, method, args.out, note)
             rows += new if len(rows) < args.sheet_rows else []
         progress(done, len(pictures))
     if rows:
