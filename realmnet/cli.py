@@ -33,6 +33,11 @@ def run(main: Callable[[], None]) -> None:
             # torch puts the worker's traceback around the sentence.
             text = text.rpartition('InputError: ')[2].strip()
         _stop(text)
+    except RuntimeError as error:
+        sentence = _about_workers(str(error))
+        if not sentence:
+            raise
+        _stop(sentence)
     except KeyboardInterrupt:
         print('stopped by the user', file=sys.stderr)
         sys.exit(130)
@@ -42,6 +47,23 @@ def run(main: Callable[[], None]) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG):
             raise
         _stop(f'{error.filename or "the disk"}: {error.strerror}')
+
+
+def _about_workers(text: str) -> str:
+    """Say what torch's message about a dead or cramped dataloader worker means; else nothing."""
+    lower = text.lower()
+    if 'shared memory' in lower or 'shm' in lower or 'bus error' in lower:
+        return (
+            'the workers of a dataloader found no room in /dev/shm for their batches; set '
+            'train_dataloader.num_workers=0 (and val_, test_dataloader) with --cfg-options, or '
+            'give the container more, docker run --shm-size=8g'
+        )
+    if 'dataloader worker' in lower and 'killed by signal: killed' in lower:
+        return (
+            'the system ended a worker of a dataloader, mostly for want of memory; set fewer '
+            'num_workers or a smaller batch_size with --cfg-options'
+        )
+    return ''
 
 
 def _stop(text: str) -> None:

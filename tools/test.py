@@ -18,10 +18,12 @@ from realmnet.engine.launch import (
     build_runner,
     check_mixed_precision,
     finish_launch,
+    local_processes,
     prepare_launch,
     rank_of,
 )
 from realmnet.engine.options import KeyValues
+from realmnet.engine.preflight import check_curves, check_shared_memory
 from realmnet.errors import InputError
 from realmnet.evaluation.evaluate import evaluate
 from realmnet.evaluation.predictions import Predictions
@@ -131,6 +133,8 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options)
     apply_arguments(cfg, args)
+    check_curves(cfg)
+    check_shared_memory(cfg, ['test'], local_processes(args.launcher))
     if not args.skip_data_check and rank_of(args.launcher) == 0:
         check_data(list(datasets(cfg, ['test'])), list(datasets(cfg, ['train', 'val'])))
     prepare_launch(cfg, args.launcher)

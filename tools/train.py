@@ -12,10 +12,12 @@ from realmnet.engine.launch import (
     build_runner,
     check_mixed_precision,
     finish_launch,
+    local_processes,
     prepare_launch,
     rank_of,
 )
 from realmnet.engine.options import KeyValues
+from realmnet.engine.preflight import check_curves, check_shared_memory
 from realmnet.errors import InputError
 from realmnet.experiments.quick import QUICK_ROOT, ensure_quick_data, make_quick
 
@@ -107,10 +109,12 @@ def main() -> None:
     cfg = read_config(args)
     apply_arguments(cfg, args)
     check_schedule(cfg)
+    used = ['train'] if args.no_validate else ['train', 'val']
+    check_curves(cfg)
+    check_shared_memory(cfg, used, local_processes(args.launcher))
     if args.quick and cfg.data_root == QUICK_ROOT and rank_of(args.launcher) == 0:
         ensure_quick_data()
     if not args.skip_data_check and rank_of(args.launcher) == 0:
-        used = ['train'] if args.no_validate else ['train', 'val']
         others = [name for name in ('val', 'test') if name not in used]
         check_data(list(datasets(cfg, used)), list(datasets(cfg, others)))
     prepare_launch(cfg, args.launcher)

@@ -150,6 +150,11 @@ def rank_of(launcher: Launcher) -> int:
     return _place(launcher)[0]
 
 
+def local_processes(launcher: Launcher) -> int:
+    """Number of processes of this run on this machine, as far as the launcher says."""
+    return _place(launcher)[3]
+
+
 def _place(launcher: str) -> tuple[int, int, int, int]:
     """Rank, number of processes, and the same two on this machine."""
     if launcher == 'none':
