@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'  # read whenever gradio would call home
-
 import contextlib
 import html
 import re

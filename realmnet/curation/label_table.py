@@ -15,6 +15,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 import numpy as np
 import pandas as pd
 
+from realmnet.curation.class_names import check_class_names
 from realmnet.curation.csv_files import (
     CsvTable,
     as_number,
@@ -55,8 +56,10 @@ class LabelSchema:
         diagnosis: Classes of which each means the disease; none where left out.
 
     Raises:
-        LabelTableError: If a class is named twice, a group or the diagnosis holds an unknown
-            class, or there are not as many readable names as classes.
+        LabelTableError: If a class has a name that cannot be used
+            (:func:`realmnet.curation.class_names.check_class_names`) or is named twice, a group
+            or the diagnosis holds an unknown class, or there are not as many readable names as
+            classes.
 
     Example:
         >>> odir = LabelSchema('ODIR-5K', ('N', 'D', 'G'), allow_empty=True)
@@ -80,11 +83,10 @@ class LabelSchema:
             raise LabelTableError(
                 f'schema {self.name!r}: classes {list(self.classes)} must be named, each once'
             )
-        if reserved := {FILENAME, PATIENT} & set(self.classes):
-            raise LabelTableError(
-                f'schema {self.name!r}: {sorted(reserved)} cannot be classes, those columns hold '
-                'the picture and the patient'
-            )
+        try:
+            check_class_names(self.classes, self.class_names, f'schema {self.name!r}')
+        except InputError as error:
+            raise LabelTableError(str(error)) from None
         if len(self.class_names) != len(self.classes):
             raise LabelTableError(
                 f'schema {self.name!r}: {len(self.class_names)} readable names for '

@@ -16,7 +16,7 @@ import cv2
 
 from realmnet.curation.borders import find_field, square
 from realmnet.curation.csv_files import read_csv, write_csv
-from realmnet.curation.outputs import make_folder
+from realmnet.curation.outputs import make_folder, write_whole
 from realmnet.curation.pictures import (
     list_pictures,
     read_with_notes,
@@ -150,7 +150,7 @@ def prepare_images(
     _check_settings(target, settings)
     if pseudonyms:
         pseudonyms.save()
-    todo = [(p, n) for p, n in zip(pictures, names, strict=True) if not (target / n).exists()]
+    todo = [(p, n) for p, n in zip(pictures, names, strict=True) if not os.path.exists(target / n)]  # noqa: PTH110 (long names)
     report = PrepareReport(skipped=len(pictures) - len(todo))
     report.notes = _earlier_notes(target / UNREADABLE, set(names) - {name for _, name in todo})
     work = [(source / picture, target / name, name) for picture, name in todo]
@@ -224,7 +224,7 @@ def _check_settings(target: Path, settings: PrepareSettings) -> None:
     if target.is_dir() and any(target.iterdir()):
         raise InputError(f'{target}: not empty and not made by this tool; name another folder')
     make_folder(target)
-    _write_whole(record, json.dumps(_recorded(settings), indent=2) + '\n')
+    write_whole(record, json.dumps(_recorded(settings), indent=2) + '\n')
 
 
 def _recorded(settings: PrepareSettings) -> dict:
@@ -276,10 +276,9 @@ def _single_thread() -> None:
 
 
 def _write_report(path: Path, report: PrepareReport) -> None:
-    write_csv(path, ['filename', 'reason'], sorted(report.unreadable + report.notes))
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.write_text(text, encoding='utf-8')
-    temporary.replace(path)
+    # Bytes of a name that are no UTF-8 become escapes, as in findings.csv.
+    rows = [
+        [cell.encode('utf-8', 'backslashreplace').decode() for cell in row]
+        for row in sorted(report.unreadable + report.notes)
+    ]
+    write_csv(path, ['filename', 'reason'], rows)

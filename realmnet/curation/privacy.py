@@ -21,6 +21,7 @@ import pandas as pd
 
 from realmnet.curation.identifiers import check_distinct
 from realmnet.curation.label_table import FILENAME, PATIENT, LabelTable, check_label_table
+from realmnet.curation.outputs import beside
 from realmnet.curation.sources import PSMM_SOURCES
 from realmnet.errors import InputError
 
@@ -97,7 +98,7 @@ class Pseudonyms:
     def save(self) -> None:
         """Write the key file, whole or not at all, readable by its owner only."""
         self.keyfile.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.keyfile.with_name(f'.{self.keyfile.name}.{os.getpid()}.tmp')
+        temporary = beside(self.keyfile)
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, 'w', encoding='utf-8') as file:
             json.dump({'secret': self._secret.hex(), 'names': self.names}, file, indent=1)

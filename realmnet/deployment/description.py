@@ -7,7 +7,6 @@ an ONNX file as metadata. It holds all that is needed to go from a picture to fi
 from __future__ import annotations
 
 import json
-import re
 import reprlib
 from collections import Counter
 from collections.abc import Mapping
@@ -20,12 +19,12 @@ import numpy as np
 
 import realmnet
 from realmnet.curation.borders import find_field, square
+from realmnet.curation.class_names import SCORE
 from realmnet.curation.label_table import LabelSchema, schema_of
 from realmnet.curation.pictures import MAX_PIXELS, read_with_notes
 from realmnet.deployment.network_rules import check_network
 from realmnet.errors import InputError
 from realmnet.evaluation.diagnosis import has_diagnosis
-from realmnet.evaluation.predictions import SCORE
 from realmnet.evaluation.thresholds import Thresholds, parse_thresholds
 
 FORMAT_VERSION = 1
@@ -51,9 +50,6 @@ _TRAINING_KINDS = {
 _THRESHOLDS_KINDS = {
     'rule': str, 'source': str, 'images': int, 'required': float | int | None, 'undefined': list
 }  # fmt: skip
-# Class names head columns, stand between spaces, and must not begin a spreadsheet's formula.
-_CLASS = re.compile(r'\w[\w.-]{0,63}')
-_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -186,7 +182,8 @@ class ModelDescription:
     """All that is needed to go from a picture to findings, except the weights.
 
     Attributes:
-        classes: Class names in the order of the outputs: letters, digits, ``_``, ``.``, ``-``.
+        classes: Class names in the order of the outputs, see
+            :func:`realmnet.curation.class_names.check_class_names`.
         preprocessing: From a picture to the network's size.
         network: The model's configuration as plain data, within what
             :func:`realmnet.deployment.network_rules.check_network` allows.
@@ -238,7 +235,7 @@ class ModelDescription:
         schema = LabelSchema(self.schema, self.classes, self.class_names)
         object.__setattr__(self, 'class_names', schema.class_names)
         object.__setattr__(self, 'diagnosis', self.label_schema.diagnosis)
-        _check_names(self.label_schema)
+        _check_columns(self.label_schema)
         object.__setattr__(self, 'mean', _three_numbers('mean', self.mean))
         object.__setattr__(self, 'std', _three_numbers('std', self.std))
         if min(self.std) <= 0:
@@ -329,19 +326,8 @@ def _whole_number(digits: str) -> int:
     return int(digits)
 
 
-def _check_names(schema: LabelSchema) -> None:
+def _check_columns(schema: LabelSchema) -> None:
     classes = schema.classes
-    for name in classes:
-        if not _CLASS.fullmatch(name):
-            raise InputError(
-                f'the class name {reprlib.repr(name)} must be 1 to {_LONGEST_NAME} letters, '
-                'digits, _, . or -, and begin with one of the first three; rename the class'
-            )
-    for name in schema.class_names:
-        if not 1 <= len(name) <= _LONGEST_NAME:
-            raise InputError(
-                f'the readable name {reprlib.repr(name)} must have 1 to {_LONGEST_NAME} characters'
-            )
     own = ['pathologic_myopia'] if has_diagnosis(schema) else []
     columns = Counter([*classes, *own, *(name + SCORE for name in (*classes, *own))])
     if repeated := [name for name, number in columns.items() if number > 1]:

@@ -5,6 +5,7 @@ from .hooks import EpochSeedHook, RunCheckpointHook, seed_worker
 from .label_order import LabelOrderHook
 from .launch import finish_launch, prepare_launch
 from .metric import MultiLabelReport
+from .monitor import RunEarlyStoppingHook
 from .runner import RealMRunner
 from .storage import AtomicBackend
 from .weights import LoadReport, load_weights
@@ -18,6 +19,7 @@ __all__ = [
     'MultiLabelReport',
     'RealMRunner',
     'RunCheckpointHook',
+    'RunEarlyStoppingHook',
     'finish_launch',
     'load_weights',
     'prepare_launch',

@@ -14,6 +14,7 @@ from mmpretrain.registry import HOOKS
 from realmnet.errors import InputError
 
 from .checkpoint_io import read_checkpoint
+from .monitor import check_monitored, defined, rule_of
 from .storage import AtomicBackend, remove_leftovers
 
 
@@ -46,12 +47,16 @@ class RunCheckpointHook(CheckpointHook):
                 )
         if backend_args is None and '://' not in str(kwargs.get('out_dir')):
             backend_args = {'backend': 'atomic'}
+        if kwargs.get('save_best') not in (None, 'auto'):
+            kwargs['rule'] = _rules(kwargs['save_best'], kwargs.get('rule'))
         super().__init__(*args, backend_args=backend_args, **kwargs)
         self._kept: list[str] = []
         self._first_is_read_back = False
 
     def before_train(self, runner: Any) -> None:
         """Choose the folder, take over what earlier runs kept, delete what they left half done."""
+        if self.save_best:
+            check_monitored(runner, self.key_indicators, 'save_best')
         in_run_folder = self.out_dir is None
         super().before_train(runner)
         self.out_dir = (
@@ -106,6 +111,7 @@ class RunCheckpointHook(CheckpointHook):
         """Delete the previous best only once the new best is on the disk."""
         if not self.save_best:
             return
+        metrics = defined(runner, metrics, self.key_indicators)
         single = len(self.key_indicators) == 1
         before = {'': self.best_ckpt_path} if single else dict(self.best_ckpt_path_dict)
         if single:
@@ -121,6 +127,16 @@ class RunCheckpointHook(CheckpointHook):
                 self.file_backend.remove(old)
         if single:
             self.best_ckpt_path = after['']
+
+
+def _rules(save_best: str | list[str], rule: str | list[str | None] | None) -> list[str]:
+    """Return for each metric to save the best of whether more or less is better."""
+    names = [save_best] if isinstance(save_best, str) else list(save_best)
+    rules = list(rule) if isinstance(rule, list | tuple) else [rule]
+    rules = rules * len(names) if len(rules) == 1 else rules
+    if len(rules) != len(names):
+        raise InputError(f'save_best names {len(names)} metrics, rule {len(rules)}; leave it out')
+    return [rule_of(name, wish) for name, wish in zip(names, rules, strict=True)]
 
 
 @HOOKS.register_module()

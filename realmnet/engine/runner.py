@@ -22,7 +22,8 @@ class RealMRunner(Runner):
     """Runner for ``runner_type = 'RealMRunner'``.
 
     * Test and resume demand every key and shape of the checkpoint.
-    * A training that starts with ``load_from`` loads what fits and lists the rest.
+    * A training that starts with ``load_from`` loads what fits and lists the rest; nine tenths of
+      the backbone must fit.
     * A training that neither resumes nor has ``load_from`` takes its backbone from the
       configuration's top-level ``pretrained`` (a path, an http(s) address or
       ``timm://<name>.<tag>``; None: from scratch).

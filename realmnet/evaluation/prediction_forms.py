@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from realmnet.curation.class_names import SCORE
 from realmnet.curation.csv_files import as_number, column_hint, number_remedy, read_csv
 from realmnet.curation.identifiers import (
     clean,
@@ -23,8 +24,6 @@ from realmnet.curation.label_table import PSMM
 from realmnet.errors import InputError, InputWarning
 from realmnet.evaluation.dumped import read_dump
 from realmnet.evaluation.metrics import score_problem
-
-SCORE = '_score'
 
 
 @dataclass(frozen=True)

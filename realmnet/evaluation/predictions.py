@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from realmnet.curation.class_names import SCORE
 from realmnet.curation.csv_files import column_hint, write_csv
 from realmnet.curation.identifiers import (
     check_distinct,
@@ -28,7 +29,7 @@ from realmnet.curation.label_table import PSMM, LabelSchema, schema_of
 from realmnet.curation.outputs import write_whole
 from realmnet.curation.synthetic_marks import MARK, any_synthetic
 from realmnet.errors import InputError
-from realmnet.evaluation.prediction_forms import SCORE, dump_table, json_table, text_table
+from realmnet.evaluation.prediction_forms import dump_table, json_table, text_table
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from realmnet.curation.class_names import SCORE
 from realmnet.curation.csv_files import from_spreadsheet, spreadsheet_safe
 from realmnet.curation.label_table import LabelSchema, schema_of
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
@@ -20,7 +21,6 @@ from realmnet.errors import InputError
 from realmnet.evaluation.decoding import graded_scale
 from realmnet.evaluation.diagnosis import has_diagnosis
 from realmnet.evaluation.findings import Finding, UnitFinding
-from realmnet.evaluation.predictions import SCORE
 
 NOTICE = 'Research software, not a medical device.'
 UNIT_COLUMNS = ['images', 'grade', 'staphyloma', 'pathologic_myopia_score',
@@ -73,7 +73,7 @@ def to_row(name: str, finding: Finding, names: PictureNames = AUTOMATIC) -> dict
         'filename': name,
         'patient': patient or '',
         'eye': names.eye(name, patient) or '',
-        'found': ' '.join(finding.found),
+        'found': _separator(finding.scores).join(finding.found),
         'grade': finding.grade or '',
         'staphyloma': _flag(finding.staphyloma),
         'pathologic_myopia_score': _number(finding.diagnosis_score),
@@ -85,6 +85,11 @@ def to_row(name: str, finding: Finding, names: PictureNames = AUTOMATIC) -> dict
     return {column: spreadsheet_safe(cell) for column, cell in row.items()}
 
 
+def _separator(classes: Iterable[str]) -> str:
+    """What stands between the classes found: a space, unless a class has one in its name."""
+    return '; ' if any(' ' in name for name in classes) else ' '
+
+
 def from_row(row: Mapping[str, str], classes: Sequence[str] | LabelSchema) -> tuple[str, Finding]:
     """Read a row back: the name and the finding."""
     schema = schema_of(classes)
@@ -93,7 +98,7 @@ def from_row(row: Mapping[str, str], classes: Sequence[str] | LabelSchema) -> tu
     score = row['pathologic_myopia_score'] if has_diagnosis(schema) else ''
     return row['filename'], Finding(
         {c: float(row[c + SCORE]) for c in schema.classes},
-        tuple(row['found'].split()),
+        tuple(filter(None, row['found'].split(_separator(schema.classes)))),
         row.get('grade') or None,
         _flagged(row.get('staphyloma')),
         float(score) if score else None,

@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from mmpretrain.models.utils import ShiftWindowMSA
@@ -20,7 +19,7 @@ from realmnet.deployment.export import TOLERANCE, compare, export_model, referen
 from realmnet.deployment.export_report import export_all, report
 from realmnet.deployment.model_file import load_model, pack
 from realmnet.deployment.network import build_network
-from realmnet.deployment.runtime import OnnxModel
+from realmnet.deployment.runtime import OnnxModel, onnxruntime
 from realmnet.errors import InputError
 from realmnet.models.backbones.tinyvit_layers import WindowAttention
 

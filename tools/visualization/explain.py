@@ -203,12 +203,13 @@ def main() -> None:
         present = truth.get(picture.name)
         try:
             new = explain_picture(picture, trained, explainers, classes, args.threshold, present)
+            for method, row in zip(explainers, new, strict=True):
+                write_overlays(row, method, args.out, note)
         except InputError as error:
             failed += 1
             print(f'error: {error}', file=sys.stderr)
         else:
-            for method, row in zip(explainers, new, strict=True):
-                write_overlays(row, method, args.out, note)
+            for row in new:
                 sheets.add(row)
         progress(done, len(pictures))
     sheets.finish()
