@@ -34,35 +34,67 @@ _REDUCED = (
 )
 
 
-def list_pictures(folder: str | Path) -> list[Path]:
+def list_pictures(
+    folder: str | Path, unreadable: list[tuple[Path, str]] | None = None
+) -> list[Path]:
+    """List the pictures below a folder, as :func:`walk_pictures` does, at least one.
+
+    Args:
+        folder: Where to look.
+        unreadable: Gets each folder below that cannot be listed, relative to ``folder``, with
+            a sentence; where left out, the first of them is an error.
+
+    Returns:
+        Paths relative to ``folder``, sorted.
+
+    Raises:
+        InputError: If there is no such folder or no picture in it, or it cannot be listed.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f'{folder}: no such folder; give the folder that holds the pictures')
+    closed: list[tuple[Path, str]] = []
+    found = walk_pictures(folder, closed)
+    if closed and (unreadable is None or not found):
+        raise InputError(closed[0][1])
+    if not found:
+        raise InputError(
+            f'{folder}: no picture found; expected files ending in '
+            f'{", ".join(SUFFIXES + DICOM_SUFFIXES)}'
+        )
+    if unreadable is not None:
+        unreadable += closed
+    return found
+
+
+def walk_pictures(folder: Path, unreadable: list[tuple[Path, str]]) -> list[Path]:
     """List the pictures below a folder, by suffix, and files without suffix that are DICOM.
 
     Links to folders are not followed, hidden files are left out.
 
     Args:
         folder: Where to look.
+        unreadable: Gets each folder that cannot be listed, relative to ``folder``, with a
+            sentence.
 
     Returns:
         Paths relative to ``folder``, sorted.
-
-    Raises:
-        InputError: If there is no such folder or no picture in it.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f'{folder}: no such folder; give the folder that holds the pictures')
+
+    def note(error: OSError) -> None:
+        sentence = (
+            f'{error.filename}: this folder cannot be listed ({error.strerror or error}), so what '
+            'is in it is missing; give permission to read it, or take it out'
+        )
+        unreadable.append((Path(error.filename).relative_to(folder), sentence))
+
     found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith('.')]
+    for parent, folders, names in os.walk(folder, onerror=note):
+        folders[:] = sorted(name for name in folders if not name.startswith('.'))
         for name in names:
             path = Path(parent, name)
             if not name.startswith('.') and _is_picture(path):
                 found.append(path.relative_to(folder))
-    if not found:
-        raise InputError(
-            f'{folder}: no picture found; expected files ending in '
-            f'{", ".join(SUFFIXES + DICOM_SUFFIXES)}'
-        )
     return sorted(found)
 
 
@@ -176,13 +208,13 @@ def to_8_bit(values: np.ndarray) -> np.ndarray:
 
 def _is_picture(path: Path) -> bool:
     suffix = path.suffix.lower()
-    if suffix in SUFFIXES + DICOM_SUFFIXES:
-        return path.is_file()
     try:
+        if suffix in SUFFIXES + DICOM_SUFFIXES:
+            return path.is_file()
         # DICOM files are often named by a number with dots, or without suffix
         return (not suffix or suffix[1:].isdigit()) and path.is_file() and is_dicom(path)
-    except OSError:
-        return False
+    except OSError:  # a name that may be looked up and no more; whoever reads it says why
+        return suffix in SUFFIXES + DICOM_SUFFIXES
 
 
 def _too_large(path: Path, max_pixels: int) -> InputError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import io
@@ -13,17 +14,28 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 
 import cv2
 
 from realmnet.curation.borders import find_field, square
-from realmnet.curation.outputs import make_folder
-from realmnet.curation.pictures import list_pictures, read_any_picture, write_picture
+from realmnet.curation.content import Content, outdated, unchanged
+from realmnet.curation.outputs import make_folder, write_whole
+from realmnet.curation.pictures import (
+    list_pictures,
+    read_any_picture,
+    walk_pictures,
+    write_picture,
+)
 from realmnet.curation.privacy import Pseudonyms
 from realmnet.errors import InputError
 
 SETTINGS = 'prepare_images.json'
 UNREADABLE = 'unreadable.csv'
+#: What each prepared picture was made from: size and digest of its source.
+SOURCES = 'prepared.csv'
+# names of files may be bytes that are no text
+_ANY_NAME = {'encoding': 'utf-8', 'errors': 'surrogateescape'}
 
 
 @dataclass(frozen=True)
@@ -63,12 +75,19 @@ class PrepareReport:
     Attributes:
         written: Pictures written in this run.
         skipped: Pictures that an earlier run had written.
-        unreadable: Output name and reason of each picture that could not be read.
+        unreadable: Output name and reason of each picture that could not be read, and name and
+            reason of each folder that could not be listed.
+        again: Output names that an earlier run had written from other sources, or without noting
+            from what: they were made again, or removed if their source cannot be read now.
+        gone: Pictures in the target that no picture of this source becomes. They stay, because
+            they may come from another folder; take them out, or they count as pictures.
     """
 
     written: int = 0
     skipped: int = 0
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    again: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
 
 
 def prepare_picture(source: Path, target: Path, settings: PrepareSettings) -> None:
@@ -102,9 +121,10 @@ def prepare_images(
     """Prepare every picture below a folder, keeping its sub-folders.
 
     A second run continues where an interrupted one stopped: pictures already there are left
-    as they are, and each file appears whole or not at all. ``target`` also gets
-    ``prepare_images.json`` (the settings) and ``unreadable.csv`` (what could not be read; its
-    names are pseudonyms where asked for).
+    as they are if their source still has the same content, and each file appears whole or not at
+    all. ``target`` also gets ``prepare_images.json`` (the settings), ``prepared.csv`` (what each
+    was made from: size and digest, a keyed one with pseudonyms) and ``unreadable.csv`` (what
+    could not be read; its names are pseudonyms where asked for).
 
     Args:
         source: Folder of raw pictures.
@@ -131,22 +151,43 @@ def prepare_images(
         raise InputError(
             f'{pseudonyms.keyfile}: the key file would lie among the pictures; keep it elsewhere'
         )
-    pictures = list_pictures(source)
+    closed: list[tuple[Path, str]] = []
+    pictures = list_pictures(source, closed)
     names = _output_names(pictures, settings.suffix, pseudonyms)
     _check_settings(target, settings)
     if pseudonyms:
         pseudonyms.save()
-    todo = [(p, n) for p, n in zip(pictures, names, strict=True) if not (target / n).exists()]
-    report = PrepareReport(skipped=len(pictures) - len(todo))
-    work = [(source / picture, target / name, name) for picture, name in todo]
-    for name, problem in _run(work, settings, jobs, progress):
-        if problem:
-            hidden = (
-                'cannot be read' if pseudonyms else problem.replace(f'{source}{os.sep}', '.../')
-            )
-            report.unreadable.append((name, hidden))
-        else:
-            report.written += 1
+    seal = pseudonyms.content if pseudonyms else lambda content: content
+    sources = _read_sources(target / SOURCES)
+    known = {picture: sources[name] for picture, name in zip(pictures, names, strict=True)
+             if name in sources and (target / name).exists()}  # fmt: skip
+    stale = outdated(source, known, seal)
+    work = [(source / picture, target / name, name) for picture, name
+            in zip(pictures, names, strict=True) if picture in stale or picture not in known]  # fmt: skip
+    report = PrepareReport(skipped=len(pictures) - len(work))
+    report.again = [name for _, path, name in work if path.exists()]
+    there = {path.as_posix() for path in walk_pictures(target, [])}
+    report.gone = sorted(there.difference(names))
+    for _, _, name in work:
+        sources.pop(name, None)
+    _write_sources(target / SOURCES, sources)
+    with (target / SOURCES).open('a', newline='', **_ANY_NAME) as record:
+        for name, problem, content in _run(work, settings, jobs, progress):
+            if content is None:
+                (target / name).unlink(missing_ok=True)  # made from what its source was before
+                report.unreadable.append((name, problem))
+            else:
+                report.written += 1
+                sources[name] = seal(content)
+                _write_row(record, name, sources[name])
+    for place, problem in closed:
+        name = place.as_posix()
+        report.unreadable.append((pseudonyms.filename(name) if pseudonyms else name, problem))
+    report.unreadable = [
+        (name, 'cannot be read' if pseudonyms else problem.replace(f'{source}{os.sep}', '.../'))
+        for name, problem in report.unreadable
+    ]
+    _write_sources(target / SOURCES, sources)
     _write_report(target / UNREADABLE, report)
     return report
 
@@ -208,10 +249,10 @@ def _check_settings(target: Path, settings: PrepareSettings) -> None:
     if target.is_dir() and any(target.iterdir()):
         raise InputError(f'{target}: not empty and not made by this tool; name another folder')
     make_folder(target)
-    _write_whole(record, json.dumps(asdict(settings), indent=2) + '\n')
+    write_whole(record, json.dumps(asdict(settings), indent=2) + '\n')
 
 
-def _run(work, settings, jobs, progress) -> Iterable[tuple[str, str]]:
+def _run(work, settings, jobs, progress) -> Iterable[tuple[str, str, Content | None]]:
     progress = progress or (lambda results, total: results)
     one = functools.partial(_one, settings=settings)
     jobs = jobs or os.cpu_count() or 1
@@ -230,17 +271,45 @@ def _run(work, settings, jobs, progress) -> Iterable[tuple[str, str]]:
             ) from None
 
 
-def _one(item: tuple[Path, Path, str], settings: PrepareSettings) -> tuple[str, str]:
+def _one(
+    item: tuple[Path, Path, str], settings: PrepareSettings
+) -> tuple[str, str, Content | None]:
     picture, target, name = item
     try:
-        prepare_picture(picture, target, settings)
+        with unchanged(picture) as content:
+            prepare_picture(picture, target, settings)
     except InputError as error:
-        return name, str(error)
-    return name, ''
+        return name, str(error), None
+    return name, '', content
 
 
 def _single_thread() -> None:
     cv2.setNumThreads(1)
+
+
+def _read_sources(path: Path) -> dict[str, Content]:
+    """Read what prepared pictures were made from; rows that are no such rows count as none."""
+    found = {}
+    if path.is_file():
+        with path.open(newline='', **_ANY_NAME) as file:
+            for row in csv.reader(line.replace('\0', '') for line in file):
+                with contextlib.suppress(ValueError):
+                    name, size, digest = row
+                    found[name] = Content.parse(size, digest)
+    return found
+
+
+def _write_sources(path: Path, sources: dict[str, Content]) -> None:
+    text = io.StringIO()
+    text.write('filename,size,digest\n')
+    for name in sorted(sources):
+        _write_row(text, name, sources[name])
+    write_whole(path, text.getvalue().encode(*_ANY_NAME.values()))
+
+
+def _write_row(file: TextIO, name: str, content: Content) -> None:
+    csv.writer(file, lineterminator='\n').writerow([name, *content])
+    file.flush()
 
 
 def _write_report(path: Path, report: PrepareReport) -> None:
@@ -248,10 +317,4 @@ def _write_report(path: Path, report: PrepareReport) -> None:
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(['filename', 'reason'])
     writer.writerows(sorted(report.unreadable))
-    _write_whole(path, text.getvalue())
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.write_text(text, encoding='utf-8')
-    temporary.replace(path)
+    write_whole(path, text.getvalue())

@@ -25,7 +25,7 @@ from realmnet.curation.label_table import (
     get_schema,
     read_label_table,
 )
-from realmnet.curation.pictures import SUFFIXES, picture_mode, read_any_picture
+from realmnet.curation.pictures import picture_mode, read_any_picture, walk_pictures
 from realmnet.curation.prepare import check_jobs
 from realmnet.curation.protocols import IMAGE_SETS, PUBLISHED_RESAMPLED, split_files
 from realmnet.curation.quality import Quality, measure_quality
@@ -144,12 +144,10 @@ def verify_pictures(
     if not folder.is_dir():
         raise InputError(f'{folder}: no such folder; give the pictures with --pictures')
     split_of = {n: split for split, t in result.tables.items() for n in t.filenames}
-    present = {
-        Path(parent, name).relative_to(folder).as_posix()
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(SUFFIXES) and not name.startswith('.')
-    }
+    closed: list[tuple[Path, str]] = []
+    present = {path.as_posix() for path in walk_pictures(folder, closed)}
+    for path, sentence in closed:
+        result.add('unreadable', True, sentence, [path.as_posix()])
     missing = sorted(set(split_of) - present)
     if missing:
         result.add('missing', True, f'{len(missing)} labelled picture(s) are missing', missing)

@@ -8,14 +8,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from realmnet.curation.content import unchanged
 from realmnet.curation.pictures import MAX_PIXELS
 from realmnet.deployment.description import ModelDescription
-from realmnet.deployment.picture_result import PictureResult
+from realmnet.deployment.picture_result import PictureResult, leads_out
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import MARGIN, Finding, findings_of
 
@@ -98,8 +100,8 @@ class PictureModel(ABC):
 
     def read_ahead(
         self, paths: Iterable[str | Path], inside: Path | None = None
-    ) -> Iterator[tuple[Path, np.ndarray | str]]:
-        """Yield each path with its preprocessed picture, or with why there is none.
+    ) -> Iterator[PictureResult]:
+        """Yield each path with its preprocessed picture, or with why there is none; no findings.
 
         Args:
             paths: As for :meth:`stream`.
@@ -107,38 +109,36 @@ class PictureModel(ABC):
         """
         workers = min(4, os.cpu_count() or 1)
         waiting = iter(paths)
-        ahead: deque[tuple[Path, Future]] = deque()
+        ahead: deque[Future] = deque()
         pool = ThreadPoolExecutor(workers, thread_name_prefix='read')
         try:
             while True:
                 missing = 2 * self.batch_size + workers - len(ahead)
                 for path in map(Path, islice(waiting, missing)):
-                    ahead.append((path, pool.submit(self._read_or_say, path, inside)))
+                    ahead.append(pool.submit(self._read_or_say, path, inside))
                 if not ahead:
                     return
-                path, future = ahead.popleft()
-                yield path, future.result()
+                yield ahead.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _read_or_say(self, path: Path, inside: Path | None) -> np.ndarray | str:
+    def _read_or_say(self, path: Path, inside: Path | None) -> PictureResult:
         try:
             if inside is not None:
                 refuse_outward_link(path, inside)
-            return self.read(path)
+            with unchanged(path) as content:
+                picture = self.read(path)
+            return PictureResult(path, None, '', picture, content)
         except InputError as error:
-            return str(error)
+            return PictureResult(path, None, str(error))
         except MemoryError:
-            return f'{path}: does not fit into memory; take it out'
+            return PictureResult(path, None, f'{path}: does not fit into memory; take it out')
 
-    def _results(self, batch: list[tuple[Path, np.ndarray | str]]) -> Iterator[PictureResult]:
-        pictures = [content for _, content in batch if not isinstance(content, str)]
+    def _results(self, batch: list[PictureResult]) -> Iterator[PictureResult]:
+        pictures = [read.picture for read in batch if not read.problem]
         findings = iter(self._findings(np.stack(pictures)) if pictures else ())
-        for path, content in batch:
-            if isinstance(content, str):
-                yield PictureResult(path, None, content)
-            else:
-                yield PictureResult(path, next(findings), '', content)
+        for read in batch:
+            yield read if read.problem else replace(read, finding=next(findings))
 
     def _findings(self, pictures: np.ndarray) -> list[Finding]:
         about = self.description
@@ -150,7 +150,7 @@ class PictureModel(ABC):
 
 def refuse_outward_link(path: Path, folder: Path) -> None:
     """Raise :class:`InputError` if a picture listed below a folder is a link out of it."""
-    if path.is_symlink() and folder.resolve() not in path.resolve().parents:
+    if leads_out(path, folder):
         raise InputError(
             f'{path}: is a link out of the folder, which is not followed; copy the file'
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from realmnet.curation.content import Content
 from realmnet.evaluation.findings import Finding
 
 
@@ -19,9 +20,16 @@ class PictureResult:
         finding: None if the picture could not be read.
         problem: Empty if it could.
         picture: As the network saw it, ``uint8`` RGB (size, size, 3); None with a problem.
+        content: Of the file; None with a problem.
     """
 
     path: Path
     finding: Finding | None
     problem: str = ''
     picture: np.ndarray | None = None
+    content: Content | None = None
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Tell whether a file listed below a folder is a link out of it, which is not followed."""
+    return path.is_symlink() and folder.resolve() not in path.resolve().parents

@@ -11,8 +11,9 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from realmnet.curation.content import Content
 from realmnet.errors import InputError
 from realmnet.evaluation.decoding import graded_scale
 from realmnet.evaluation.diagnosis import eye_of, has_diagnosis, patient_of
@@ -21,9 +22,27 @@ from realmnet.evaluation.predictions import SCORE
 
 NOTICE = 'Research software, not a medical device.'
 UNIT_COLUMNS = ['images', 'grade', 'staphyloma', 'pathologic_myopia_score',
-                'pathologic_myopia', 'uncertain', 'notice']  # fmt: skip
+                'pathologic_myopia', 'uncertain', 'ungradable', 'notice']  # fmt: skip
+#: Spreadsheets take a file for UTF-8 if it begins with a mark; readers of this encoding do without.
+ENCODING = 'utf-8-sig'
+# What tables of earlier versions lack.
+_LATER = ('ungradable', 'size', 'digest')
 # What a spreadsheet takes for a formula, and the quote that says it is none.
 _FORMULA = ('=', '+', '-', '@', "'")
+
+
+class FindingRow(NamedTuple):
+    """A row of ``findings.csv``.
+
+    Attributes:
+        name: Display name of the picture.
+        finding: What was found.
+        content: Of the picture's file; None in a table of an earlier version.
+    """
+
+    name: str
+    finding: Finding
+    content: Content | None
 
 
 def display_name(path: str | Path) -> str:
@@ -62,20 +81,21 @@ def from_spreadsheet(text: str) -> str:
 
 
 def columns(classes: Sequence[str]) -> list[str]:
-    """Columns of ``findings.csv``; those that the classes do not tell are left out.
+    r"""Columns of ``findings.csv``; those that the classes do not tell are left out.
 
     Example:
-        >>> columns(['M'])[3:]
-        ['M_score', 'found', 'pathologic_myopia_score', 'pathologic_myopia', 'uncertain', 'notice']
+        >>> columns(['N'])
+        ['filename', 'patient', 'eye', 'N_score', 'found', 'uncertain', 'ungradable', 'size', \
+'digest', 'notice']
     """
     names = ['filename', 'patient', 'eye', *(c + SCORE for c in classes), 'found']
     names += ['grade'] if graded_scale(classes) else []
     names += ['staphyloma'] if {'S0', 'S1'} <= set(classes) else []
     names += ['pathologic_myopia_score', 'pathologic_myopia'] if has_diagnosis(classes) else []
-    return [*names, 'uncertain', 'notice']
+    return [*names, 'uncertain', *_LATER, 'notice']
 
 
-def to_row(name: str, finding: Finding) -> dict[str, str]:
+def to_row(name: str, finding: Finding, content: Content | None = None) -> dict[str, str]:
     """Turn a finding into the cells of its row; ``name`` is a :func:`display_name`."""
     patient = patient_of(name) or ''
     row = {
@@ -88,18 +108,21 @@ def to_row(name: str, finding: Finding) -> dict[str, str]:
         'pathologic_myopia_score': _number(finding.diagnosis_score),
         'pathologic_myopia': _flag(finding.pathologic_myopia),
         'uncertain': '; '.join(finding.uncertain),
+        'ungradable': '; '.join(finding.ungradable),
+        'size': str(content.size) if content else '',
+        'digest': content.digest if content else '',
         'notice': NOTICE,
     }
     row |= {c + SCORE: _number(s) for c, s in finding.scores.items()}
     return {column: spreadsheet_safe(cell) for column, cell in row.items()}
 
 
-def from_row(row: Mapping[str, str], classes: Sequence[str]) -> tuple[str, Finding]:
-    """Read a row back: the name and the finding."""
+def from_row(row: Mapping[str, str], classes: Sequence[str]) -> FindingRow:
+    """Read a row back."""
     row = {column: from_spreadsheet(cell) for column, cell in row.items()}
     # a class may have this name where there is no diagnosis
     score = row['pathologic_myopia_score'] if has_diagnosis(classes) else ''
-    return row['filename'], Finding(
+    finding = Finding(
         {c: float(row[c + SCORE]) for c in classes},
         tuple(row['found'].split()),
         row.get('grade') or None,
@@ -107,11 +130,14 @@ def from_row(row: Mapping[str, str], classes: Sequence[str]) -> tuple[str, Findi
         float(score) if score else None,
         _flagged(row.get('pathologic_myopia')),
         tuple(filter(None, row['uncertain'].split('; '))),
+        tuple(filter(None, row.get('ungradable', '').split('; '))),
     )
+    content = Content.parse(row['size'], row['digest']) if row.get('digest') else None
+    return FindingRow(row['filename'], finding, content)
 
 
-def read_findings(path: str | os.PathLike, classes: Sequence[str]) -> Iterator[tuple[str, Finding]]:
-    """Yield name and finding of each row of ``findings.csv``, one at a time.
+def read_findings(path: str | os.PathLike, classes: Sequence[str]) -> Iterator[FindingRow]:
+    """Yield each row of ``findings.csv``, one at a time; those of earlier versions, too.
 
     Args:
         path: The file.
@@ -120,10 +146,11 @@ def read_findings(path: str | os.PathLike, classes: Sequence[str]) -> Iterator[t
     Raises:
         InputError: If the columns are others, or a row is damaged.
     """
-    with Path(path).open(newline='', encoding='utf-8') as file:
+    earlier = [name for name in columns(classes) if name not in _LATER]
+    with Path(path).open(newline='', encoding=ENCODING) as file:
         reader = csv.DictReader(file)
         try:
-            if reader.fieldnames != columns(classes):
+            if reader.fieldnames not in (columns(classes), earlier):
                 raise InputError(
                     f'{path}: has the columns {reader.fieldnames}, expected {columns(classes)}; '
                     'name another output folder'
@@ -147,6 +174,7 @@ def unit_row(finding: UnitFinding) -> list[str]:
         _number(finding.diagnosis_score),
         _flag(finding.pathologic_myopia),
         _flag(finding.uncertain),
+        str(finding.ungradable),
         NOTICE,
     ]
     return [spreadsheet_safe(cell) for cell in cells]
@@ -165,7 +193,7 @@ def write_units(path: Path, unit: str, findings: Iterable[UnitFinding]) -> int:
     """
     number = 0
     temporary = path.with_name(f'.{path.name}.tmp')
-    with temporary.open('w', newline='', encoding='utf-8') as file:
+    with temporary.open('w', newline='', encoding=ENCODING) as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow([unit, *UNIT_COLUMNS])
         for finding in findings:
@@ -179,23 +207,22 @@ def write_units(path: Path, unit: str, findings: Iterable[UnitFinding]) -> int:
     return number
 
 
-def write_json(
-    path: Path, about: Mapping[str, Any], findings: Iterable[tuple[str, Finding]]
-) -> None:
+def write_json(path: Path, about: Mapping[str, Any], findings: Iterable[FindingRow]) -> None:
     """Write ``findings.json`` row by row: the notice, what is known of the run, the findings.
 
     Args:
         path: The file.
         about: Model, settings, problems; JSON values.
-        findings: Name and finding of each picture.
+        findings: A row for each picture.
     """
     temporary = path.with_name(f'.{path.name}.tmp')
     with temporary.open('w', encoding='utf-8') as file:
         head = json.dumps({'notice': NOTICE, **about}, indent=1)
         file.write(head.removesuffix('\n}') + ',\n "findings": [')
-        for number, (name, finding) in enumerate(findings):
+        for number, (name, finding, content) in enumerate(findings):
             file.write(',\n  ' if number else '\n  ')
-            json.dump({'filename': name, 'patient': patient_of(name), **vars(finding)}, file)
+            row = {'filename': name, 'patient': patient_of(name), **vars(finding)}
+            json.dump(row | (content._asdict() if content else {}), file)
         file.write('\n ]\n}\n')
     temporary.replace(path)
 

@@ -1,0 +1,347 @@
+"""Whether a picture can be graded at all: is it like those that the model was trained on?
+
+A lens cap, a screenshot or a blurred picture gets scores, too, and they mean nothing. The check
+compares a few statistics of the picture, as the network gets it, and the place of its features,
+with those of the training pictures; the limits travel in the model's description. Torch is not
+needed.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+
+from realmnet.curation.borders import field_mask
+from realmnet.errors import InputError
+
+#: Statistic of a picture to the reason if it is below the lower limit, or above the upper one.
+STATISTICS = {
+    'field': ('no field', 'no field'),
+    'brightness': ('too dark', 'too bright'),
+    'black': (None, 'too dark'),
+    'white': (None, 'too bright'),
+    'detail': ('blurred', 'noise'),
+    'sharpness': ('blurred', 'noise'),
+    'colour': ('no colour', 'odd colour'),
+    'red': ('odd colour', 'odd colour'),
+    'blue': ('odd colour', 'odd colour'),
+    'layout': (None, 'unlike the training pictures'),
+    'features': (None, 'unlike the training pictures'),
+}
+#: Statistics that are distances to the training pictures in a space of many numbers.
+SPACES = ('layout', 'features')
+#: Side of the reduced picture whose colours are the layout.
+LAYOUT_SIDE = 8
+#: Most directions of a space that have a spread of their own; the others share one.
+MOST_AXES = 24
+_MOST_NUMBERS = 4096
+#: Fewest training pictures, and how their quantiles become limits.
+LEAST_PICTURES = 20
+QUANTILE, MARGIN, LEAST_MARGIN = 0.005, 0.2, 0.02
+_BLACK, _WHITE = 12, 250
+_LARGEST = 1e9
+_LEAST_SHARE, _LEAST_VARIANCE = 1e-6, 1e-12
+
+
+def picture_statistics(picture: np.ndarray) -> dict[str, float]:
+    """Measure a picture as the network gets it.
+
+    - ``field``: share of the picture that is no black border;
+    - ``brightness``: mean of the brightest channel inside the field, in [0, 1];
+    - ``black``, ``white``: shares of the field with all channels at most 12, and at least 250;
+    - ``detail``: log10 of the finest detail, the spread of green minus its blurred self;
+    - ``sharpness``: log10 of the finest detail over the next coarser one, which exposure and
+      contrast leave as it is and defocus lowers;
+    - ``colour``, ``red``, ``blue``: means over the field of the distance from grey (largest
+      minus smallest channel), red minus green and blue minus green, each over the brightness.
+
+    Args:
+        picture: ``uint8`` RGB of shape (S, S, 3).
+
+    Returns:
+        Statistic to value, finite.
+
+    Example:
+        >>> found = picture_statistics(np.zeros((64, 64, 3), np.uint8))
+        >>> found['brightness'], found['black']
+        (0.0, 1.0)
+    """
+    side = picture.shape[0]
+    mask = field_mask(picture).astype(np.uint8)
+    if mask.shape[0] != side:
+        mask = cv2.resize(mask, (side, side), interpolation=cv2.INTER_NEAREST)
+    # away from the border of the field, whose edge is no detail of the fundus
+    inner = cv2.erode(mask, np.ones((9, 9), np.uint8), borderValue=0)
+    inner = inner if inner.any() else mask
+    brightest, darkest = picture.max(2), picture.min(2)
+    red, green, blue = (cv2.mean(channel, mask)[0] for channel in cv2.split(picture))
+    brightness = cv2.mean(brightest, mask)[0]
+    scale = max(brightness, 1.0)
+    values = picture[..., 1].astype(np.float32)
+    fine = cv2.GaussianBlur(values, (0, 0), 0.8)
+    coarse = cv2.GaussianBlur(values, (0, 0), 1.6)
+    finest, coarser = _spread(values - fine, inner), _spread(fine - coarse, inner)
+    area = float(mask.sum())
+    return {
+        'field': area / mask.size,
+        'brightness': brightness / 255,
+        'black': float(((brightest <= _BLACK) & (mask > 0)).sum()) / area,
+        'white': float(((darkest >= _WHITE) & (mask > 0)).sum()) / area,
+        'detail': float(np.log10(finest + 0.01)),
+        'sharpness': float(np.log10((finest + 0.01) / (coarser + 0.01))),
+        'colour': (brightness - cv2.mean(darkest, mask)[0]) / scale,
+        'red': (red - green) / scale,
+        'blue': (blue - green) / scale,
+    }
+
+
+def picture_layout(picture: np.ndarray) -> np.ndarray:
+    """Reduce a picture to colours of :data:`LAYOUT_SIDE` x :data:`LAYOUT_SIDE` fields.
+
+    Args:
+        picture: ``uint8`` RGB of shape (S, S, 3).
+
+    Returns:
+        ``float64`` of shape (3 LAYOUT_SIDE²,), 0 to 255.
+    """
+    side = (LAYOUT_SIDE, LAYOUT_SIDE)
+    return cv2.resize(picture, side, interpolation=cv2.INTER_AREA).reshape(-1).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where the training pictures lie in a space of D numbers: a mean and a few directions.
+
+    The squared distance of x is the sum of (a · (x - mean))² / variance over the K axes a, plus
+    what is left of |x - mean|² over ``rest``: Mahalanobis's for a covariance whose smaller
+    eigenvalues are equal (probabilistic principal components; Tipping and Bishop 1999).
+
+    Attributes:
+        mean: (D,).
+        axes: (K, D), orthonormal.
+        variances: Along the axes, (K,).
+        rest: Along every other direction.
+    """
+
+    mean: tuple[float, ...]
+    axes: tuple[tuple[float, ...], ...]
+    variances: tuple[float, ...]
+    rest: float
+
+    def __post_init__(self) -> None:
+        for name, shape in (('mean', 1), ('axes', 2), ('variances', 1)):
+            object.__setattr__(self, name, _numbers(name, getattr(self, name), shape))
+        rows, columns = len(self.axes), len(self.mean)
+        if len(self.variances) != rows or any(len(axis) != columns for axis in self.axes):
+            raise InputError('input_check.spaces: mean, axes and variances do not fit together')
+        if not 1 <= rows <= MOST_AXES or not 1 <= columns <= _MOST_NUMBERS:
+            raise InputError(f'input_check.spaces: {rows} axes of {columns} numbers are too many')
+        if not _is_number(self.rest) or min(self.rest, *self.variances) <= 0:
+            raise InputError('input_check.spaces: variances must be positive')
+
+    @classmethod
+    def fit(cls, points: np.ndarray) -> Space:
+        """Describe points, shape (N, D), by their mean and shrunk covariance.
+
+        The covariance is shrunk as Ledoit and Wolf (2004) choose, because N may be below D.
+        """
+        from sklearn.covariance import ledoit_wolf
+
+        mean = points.mean(0)
+        covariance, _ = ledoit_wolf(points - mean, assume_centered=True)
+        values, vectors = np.linalg.eigh(covariance)
+        values = np.maximum(values, max(_LEAST_SHARE * values[-1], _LEAST_VARIANCE))
+        number = max(1, min(MOST_AXES, len(values) - 1))
+        rest = float(_rounded(values[:-number].mean())) if number < len(values) else 1.0
+        axes, variances = vectors.T[::-1][:number], values[::-1][:number]
+        return cls(_listed(mean), tuple(map(_listed, axes)), _listed(variances), rest)
+
+    @cached_property
+    def _arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return np.array(self.mean), np.array(self.axes), np.array(self.variances)
+
+    def distances(self, points: np.ndarray) -> np.ndarray:
+        """Root of the mean squared distance over the D directions, of points (N, D): (N,)."""
+        mean, axes, variances = self._arrays
+        offset = points - mean
+        along = offset @ axes.T
+        left = np.maximum((offset**2).sum(1) - (along**2).sum(1), 0)
+        squared = (along**2 / variances).sum(1) + left / self.rest
+        return np.sqrt(squared / len(self.mean))
+
+
+@dataclass(frozen=True)
+class InputCheck:
+    """Limits of what can be graded; part of a model's description.
+
+    Attributes:
+        pictures: Number of training pictures that they were found on.
+        limits: Statistic to lower and upper limit; None where there is none.
+        spaces: ``layout``, and ``features`` if the network's features count.
+
+    Raises:
+        InputError: If a field has a wrong type or is out of range.
+
+    Example:
+        >>> pictures = [np.full((64, 64, 3), (180 + i, 90, 40), np.uint8) for i in range(30)]
+        >>> check = InputCheck.fit(pictures)
+        >>> check.reasons(np.zeros((64, 64, 3), np.uint8))[0]
+        'too dark'
+    """
+
+    pictures: int
+    limits: dict[str, tuple[float | None, float | None]]
+    spaces: dict[str, Space]
+
+    @classmethod
+    def fit(cls, pictures: Sequence[np.ndarray], features: np.ndarray | None = None) -> InputCheck:
+        """Find the limits on training pictures.
+
+        A limit is the quantile :data:`QUANTILE` (or its counterpart) of the statistic, moved
+        outward by :data:`MARGIN` of the distance between the two, and by no less than
+        :data:`LEAST_MARGIN`. Distances are measured from the other half of the pictures, as
+        those of new pictures will be.
+
+        Args:
+            pictures: As the network gets them, ``uint8`` RGB of shape (S, S, 3).
+            features: Of the network, (N, D); where left out they do not count.
+
+        Raises:
+            InputError: If there are fewer than :data:`LEAST_PICTURES`.
+        """
+        if len(pictures) < LEAST_PICTURES:
+            raise InputError(
+                f'an input check needs {LEAST_PICTURES} training pictures or more, got '
+                f'{len(pictures)}'
+            )
+        measured = [picture_statistics(picture) for picture in pictures]
+        values = {name: np.array([row[name] for row in measured]) for name in measured[0]}
+        points = {'layout': np.stack([picture_layout(picture) for picture in pictures])}
+        if features is not None:
+            points['features'] = np.asarray(features, np.float64)
+        spaces = {name: Space.fit(rows) for name, rows in points.items()}
+        for name, rows in points.items():
+            halves = rows[::2], rows[1::2]
+            values[name] = np.concatenate(
+                [Space.fit(a).distances(b) for a, b in (halves, halves[::-1])]
+            )
+        return cls(len(pictures), {n: _limits(n, v) for n, v in values.items()}, spaces)
+
+    @classmethod
+    def from_fields(cls, content: Any) -> InputCheck:
+        """Read what :func:`dataclasses.asdict` made, from JSON.
+
+        Raises:
+            InputError: If it holds anything else.
+        """
+        content = _fields(content, cls, 'input_check')
+        spaces = content['spaces']
+        if not isinstance(spaces, Mapping):
+            raise InputError('input_check.spaces must be an object')
+        return cls(
+            content['pictures'],
+            content['limits'],
+            {name: Space(**_fields(space, Space, f'input_check.spaces.{reprlib.repr(name)}'))
+             for name, space in spaces.items()},
+        )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        if type(self.pictures) is not int or not 0 < self.pictures <= _LARGEST:
+            raise InputError(f'input_check.pictures must be a count, got {self.pictures!r}')
+        if not isinstance(self.limits, Mapping) or not set(self.limits) <= set(STATISTICS):
+            raise InputError(f'input_check.limits must be of {list(STATISTICS)}')
+        limits = {}
+        for name, pair in self.limits.items():
+            if not isinstance(pair, list | tuple) or len(pair) != 2:
+                raise InputError(f'input_check.limits.{name} must be two numbers')
+            if not all(limit is None or _is_number(limit) for limit in pair):
+                raise InputError(f'input_check.limits.{name} must be two numbers')
+            limits[name] = tuple(pair)
+        object.__setattr__(self, 'limits', limits)
+        if not set(self.spaces) <= set(SPACES) or not set(self.limits) >= set(self.spaces):
+            raise InputError(f'input_check.spaces must be of {list(SPACES)} and have limits')
+
+    def values(self, picture: np.ndarray, features: np.ndarray | None = None) -> dict[str, float]:
+        """Compute the statistics that have limits.
+
+        Args:
+            picture: As the network gets it, ``uint8`` RGB of shape (S, S, 3).
+            features: Of the network, (D,); None if unknown, which leaves their distance out.
+        """
+        values = picture_statistics(picture)
+        points = {'layout': picture_layout(picture), 'features': features}
+        for name, space in self.spaces.items():
+            if points[name] is not None:
+                values[name] = float(space.distances(points[name][None])[0])
+        return {name: values[name] for name in self.limits if name in values}
+
+    def reasons(self, picture: np.ndarray, features: np.ndarray | None = None) -> tuple[str, ...]:
+        """Say why a picture cannot be graded; nothing if it can.
+
+        Args:
+            picture: As for :meth:`values`.
+            features: As for :meth:`values`.
+
+        Returns:
+            Out of :data:`realmnet.evaluation.findings.REASONS`, each once.
+        """
+        found = []
+        for name, value in self.values(picture, features).items():
+            (low, high), (below, above) = self.limits[name], STATISTICS[name]
+            if low is not None and value < low:
+                found.append(below)
+            elif high is not None and not value <= high:  # NaN too
+                found.append(above)
+        return tuple(dict.fromkeys(found))
+
+
+def _limits(name: str, values: np.ndarray) -> tuple[float | None, float | None]:
+    low, high = np.quantile(values, (QUANTILE, 1 - QUANTILE))
+    margin = max(MARGIN * (high - low), LEAST_MARGIN)
+    below, above = STATISTICS[name]
+    return (
+        None if below is None else float(_rounded(low - margin)),
+        None if above is None else float(_rounded(high + margin)),
+    )
+
+
+def _spread(values: np.ndarray, mask: np.ndarray) -> float:
+    return float(cv2.meanStdDev(values, mask=mask)[1][0, 0])
+
+
+def _listed(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(_rounded(values).tolist())
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= _LARGEST  # no NaN
+
+
+def _numbers(name: str, value: Any, dimensions: int) -> tuple:
+    """Check lists of numbers, or of lists of numbers, as JSON gives them."""
+    if not isinstance(value, list | tuple) or len(value) > _MOST_NUMBERS:
+        raise InputError(f'input_check.spaces: {name} must be a list of at most {_MOST_NUMBERS}')
+    if dimensions > 1:
+        return tuple(_numbers(name, row, dimensions - 1) for row in value)
+    if not all(map(_is_number, value)):
+        raise InputError(f'input_check.spaces: {name} must be numbers')
+    return tuple(value)
+
+
+def _fields(content: Any, kind: type, place: str) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    if not isinstance(content, Mapping) or set(content) != names:
+        raise InputError(f'{place} must hold {sorted(names)}')
+    return dict(content)
+
+
+def _rounded(values: np.ndarray | float) -> np.ndarray:
+    """Keep five digits, so that a description stays small."""
+    values = np.asarray(values, np.float64)
+    return np.array([float(f'{value:.5g}') for value in values.ravel()]).reshape(values.shape)
