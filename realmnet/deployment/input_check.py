@@ -24,9 +24,9 @@ from realmnet.errors import InputError
 STATISTICS = {
     'field': ('no field', 'no field'),
     'brightness': ('too dark', 'too bright'),
-    'black': (None, 'too dark'),
-    'white': (None, 'too bright'),
-    'detail': ('blurred', 'noise'),
+    'clipped': (None, 'too bright'),
+    'structure': ('blurred', None),
+    'detail': (None, 'noise'),
     'sharpness': ('blurred', 'noise'),
     'colour': ('no colour', 'odd colour'),
     'red': ('odd colour', 'odd colour'),
@@ -43,8 +43,9 @@ MOST_AXES = 24
 _MOST_NUMBERS = 4096
 #: Fewest training pictures, and how their quantiles become limits.
 LEAST_PICTURES = 20
-QUANTILE, MARGIN, LEAST_MARGIN = 0.005, 0.2, 0.02
-_BLACK, _WHITE = 12, 250
+QUANTILE, MARGIN, LEAST_MARGIN = 0.0025, 0.1, 0.02
+#: Least level of a pixel that counts as clipped.
+CLIPPED = 250
 _LARGEST = 1e9
 _LEAST_SHARE, _LEAST_VARIANCE = 1e-6, 1e-12
 
@@ -52,14 +53,19 @@ _LEAST_SHARE, _LEAST_VARIANCE = 1e-6, 1e-12
 def picture_statistics(picture: np.ndarray) -> dict[str, float]:
     """Measure a picture as the network gets it.
 
+    Levels are 0 to 255, and logarithms are to base 2, so that a step is a stop of exposure.
+
     - ``field``: share of the picture that is no black border;
-    - ``brightness``: mean of the brightest channel inside the field, in [0, 1];
-    - ``black``, ``white``: shares of the field with all channels at most 12, and at least 250;
-    - ``detail``: log10 of the finest detail, the spread of green minus its blurred self;
-    - ``sharpness``: log10 of the finest detail over the next coarser one, which exposure and
-      contrast leave as it is and defocus lowers;
-    - ``colour``, ``red``, ``blue``: means over the field of the distance from grey (largest
-      minus smallest channel), red minus green and blue minus green, each over the brightness.
+    - ``brightness``: log of the mean, inside the field, of the brightest channel;
+    - ``clipped``: mean of the roots of the shares of the field with red, and with green, at
+      :data:`CLIPPED` or above;
+    - ``structure``, ``detail``: logs of the spread of green between 4 and 8 pixels (vessels,
+      disc), and below 2;
+    - ``sharpness``: log of the steepest bends over the steepest slopes of green (.995 quantiles
+      of its Laplacian and gradient), which exposure and contrast leave as it is and defocus
+      lowers;
+    - ``colour``, ``red``, ``blue``: largest minus smallest mean of the three channels over the
+      largest; logs of red over green and of blue over green.
 
     Args:
         picture: ``uint8`` RGB of shape (S, S, 3).
@@ -69,8 +75,8 @@ def picture_statistics(picture: np.ndarray) -> dict[str, float]:
 
     Example:
         >>> found = picture_statistics(np.zeros((64, 64, 3), np.uint8))
-        >>> found['brightness'], found['black']
-        (0.0, 1.0)
+        >>> found['field'], found['brightness'], found['colour']
+        (1.0, 0.0, 0.0)
     """
     side = picture.shape[0]
     mask = field_mask(picture).astype(np.uint8)
@@ -79,26 +85,61 @@ def picture_statistics(picture: np.ndarray) -> dict[str, float]:
     # away from the border of the field, whose edge is no detail of the fundus
     inner = cv2.erode(mask, np.ones((9, 9), np.uint8), borderValue=0)
     inner = inner if inner.any() else mask
-    brightest, darkest = picture.max(2), picture.min(2)
-    red, green, blue = (cv2.mean(channel, mask)[0] for channel in cv2.split(picture))
-    brightness = cv2.mean(brightest, mask)[0]
-    scale = max(brightness, 1.0)
+    means = cv2.mean(picture, mask)[:3]
+    red, green, blue = (mean + 4 for mean in means)  # near 0 a ratio means nothing
+    area = cv2.countNonZero(mask)
+    clipped = [
+        (
+            cv2.countNonZero(
+                cv2.bitwise_and(cv2.compare(picture[..., i], CLIPPED, cv2.CMP_GE), mask)
+            )
+            / area
+        )
+        ** 0.5
+        for i in (0, 1)
+    ]
     values = picture[..., 1].astype(np.float32)
-    fine = cv2.GaussianBlur(values, (0, 0), 0.8)
-    coarse = cv2.GaussianBlur(values, (0, 0), 1.6)
-    finest, coarser = _spread(values - fine, inner), _spread(fine - coarse, inner)
-    area = float(mask.sum())
+    bands = _bands(values, inner)
     return {
         'field': area / mask.size,
-        'brightness': brightness / 255,
-        'black': float(((brightest <= _BLACK) & (mask > 0)).sum()) / area,
-        'white': float(((darkest >= _WHITE) & (mask > 0)).sum()) / area,
-        'detail': float(np.log10(finest + 0.01)),
-        'sharpness': float(np.log10((finest + 0.01) / (coarser + 0.01))),
-        'colour': (brightness - cv2.mean(darkest, mask)[0]) / scale,
-        'red': (red - green) / scale,
-        'blue': (blue - green) / scale,
+        'brightness': float(np.log2(cv2.mean(picture.max(2), mask)[0] + 1)),
+        'clipped': sum(clipped) / 2,
+        'structure': float(np.log2(bands[2] + 0.05)),
+        'detail': float(np.log2(bands[0] + 0.05)),
+        'sharpness': _sharpness(values, inner),
+        'colour': (max(means) - min(means)) / max(*means, 1.0),
+        'red': float(np.log2(red / green)),
+        'blue': float(np.log2(blue / green)),
     }
+
+
+def _bands(values: np.ndarray, mask: np.ndarray) -> list[float]:
+    """Spreads of a picture at three scales, each twice the one before."""
+    spreads = []
+    for _ in range(3):
+        low = cv2.GaussianBlur(values, (5, 5), 1.0)
+        spreads.append(float(cv2.meanStdDev(values - low, mask=mask)[1][0, 0]))
+        values = np.ascontiguousarray(low[::2, ::2])
+        smaller = np.ascontiguousarray(mask[::2, ::2])
+        mask = smaller if smaller.any() else np.ones_like(smaller)
+    return spreads
+
+
+def _sharpness(values: np.ndarray, mask: np.ndarray) -> float:
+    smooth = cv2.GaussianBlur(values, (0, 0), 0.7)
+    slopes = cv2.magnitude(
+        cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125),
+        cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125),
+    )
+    bends = np.abs(cv2.Laplacian(cv2.GaussianBlur(values, (0, 0), 1.0), cv2.CV_32F))
+    inside = mask > 0
+    steepest = [_high(bends[inside]), _high(slopes[inside])]
+    return float(np.log2((steepest[0] + 0.1) / (steepest[1] + 0.1)))
+
+
+def _high(values: np.ndarray) -> float:
+    place = int(0.995 * (len(values) - 1))
+    return float(np.partition(values, place)[place])
 
 
 def picture_layout(picture: np.ndarray) -> np.ndarray:
@@ -167,13 +208,13 @@ class Space:
         return np.array(self.mean), np.array(self.axes), np.array(self.variances)
 
     def distances(self, points: np.ndarray) -> np.ndarray:
-        """Root of the mean squared distance over the D directions, of points (N, D): (N,)."""
+        """Log2 of the root mean squared distance over the D directions, of points (N, D): (N,)."""
         mean, axes, variances = self._arrays
         offset = points - mean
         along = offset @ axes.T
         left = np.maximum((offset**2).sum(1) - (along**2).sum(1), 0)
         squared = (along**2 / variances).sum(1) + left / self.rest
-        return np.sqrt(squared / len(self.mean))
+        return np.log2(np.maximum(squared / len(self.mean), _LEAST_VARIANCE)) / 2
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from realmnet.curation.pictures import MAX_PIXELS
 from realmnet.deployment.description import ModelDescription
 from realmnet.deployment.picture_result import PictureResult, leads_out
 from realmnet.errors import InputError
-from realmnet.evaluation.findings import MARGIN, Finding, findings_of
+from realmnet.evaluation.findings import MARGIN, Finding, findings_of, refuse
 
 
 class PictureModel(ABC):
@@ -47,8 +47,11 @@ class PictureModel(ABC):
         self.flip, self.max_pixels, self.margin = flip, max_pixels, margin
 
     @abstractmethod
-    def _scores(self, pictures: np.ndarray) -> np.ndarray:
-        """Compute :meth:`scores` of the pictures as they are, not mirrored."""
+    def _outputs(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Compute scores (N, C) and features (N, D) of the pictures as they are, not mirrored.
+
+        Features are None where the model does not give them.
+        """
 
     def scores(self, pictures: np.ndarray) -> np.ndarray:
         """Compute the probabilities of preprocessed pictures.
@@ -59,11 +62,14 @@ class PictureModel(ABC):
         Returns:
             ``float64`` of shape (N, C).
         """
-        scores = self._scores(pictures)
+        return self._scores_and_features(pictures)[0]
+
+    def _scores_and_features(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        scores, features = self._outputs(pictures)
         if self.flip:
             mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
-            scores = (scores + self._scores(mirrored)) / 2
-        return scores
+            scores = (scores + self._outputs(mirrored)[0]) / 2
+        return scores, features
 
     def read(self, path: str | Path) -> np.ndarray:
         """Read a file and preprocess it; see :meth:`Preprocessing.read`."""
@@ -80,7 +86,7 @@ class PictureModel(ABC):
         """
         is_file = isinstance(picture, str | os.PathLike)
         ready = self.read(picture) if is_file else self.description.preprocessing.apply(picture)
-        return self._findings(ready[None])[0]
+        return self.findings(ready[None])[0]
 
     def stream(
         self, paths: Iterable[str | Path], inside: Path | None = None
@@ -136,16 +142,29 @@ class PictureModel(ABC):
 
     def _results(self, batch: list[PictureResult]) -> Iterator[PictureResult]:
         pictures = [read.picture for read in batch if not read.problem]
-        findings = iter(self._findings(np.stack(pictures)) if pictures else ())
+        findings = iter(self.findings(np.stack(pictures)) if pictures else ())
         for read in batch:
             yield read if read.problem else replace(read, finding=next(findings))
 
-    def _findings(self, pictures: np.ndarray) -> list[Finding]:
-        about = self.description
+    def findings(self, pictures: np.ndarray) -> list[Finding]:
+        """Decide on preprocessed pictures; those that cannot be graded get their reasons.
+
+        Args:
+            pictures: ``uint8`` RGB of shape (N, size, size, 3).
+        """
+        about, check = self.description, self.description.input_check
+        scores, features = self._scores_and_features(pictures)
         try:
-            return findings_of(self.scores(pictures), about.classes, about.thresholds, self.margin)
+            found = findings_of(scores, about.classes, about.thresholds, self.margin)
         except InputError as error:
             raise InputError(f'{self.name}: {error}') from None
+        if check is None:
+            return found
+        rows = [None] * len(pictures) if features is None else features
+        return [
+            refuse(finding, check.reasons(picture, row))
+            for finding, picture, row in zip(found, pictures, rows, strict=True)
+        ]
 
 
 def refuse_outward_link(path: Path, folder: Path) -> None:
