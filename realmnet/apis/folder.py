@@ -143,18 +143,19 @@ def _run(
         make_folder(thumbnails)
         done = set(log.pictures).difference(todo)
         lacking = [
-            path for path in log.pictures
+            path
+            for path in log.pictures
             if path in done and not thumbnail_path(thumbnails, log.content(path)).is_file()
-        ]  # fmt: skip
-    total, number = len(lacking) + len(todo), 0
+        ]
+    total = len(lacking) + len(todo)
     again = inferencer.read_ahead((log.folder / path for path in lacking), log.folder)
     results = inferencer.stream((log.folder / path for path in todo), log.folder)
-    for path, found in zip([*lacking, *todo], chain(again, results), strict=True):
+    pairs = zip([*lacking, *todo], chain(again, results), strict=True)
+    for number, (path, found) in enumerate(pairs, 1):
         if report and found.picture is not None:
             write_thumbnail(thumbnail_path(thumbnails, found.content), found.picture)
-        if number >= len(lacking):
+        if number > len(lacking):
             log.add(path, found)
-        number += 1
         if progress:
             progress(number, total)
 

@@ -159,11 +159,10 @@ def prepare_images(
         pseudonyms.save()
     seal = pseudonyms.content if pseudonyms else lambda content: content
     sources = _read_sources(target / SOURCES)
-    known = {picture: sources[name] for picture, name in zip(pictures, names, strict=True)
-             if name in sources and (target / name).exists()}  # fmt: skip
+    pairs = list(zip(pictures, names, strict=True))
+    known = {p: sources[n] for p, n in pairs if n in sources and (target / n).exists()}
     stale = outdated(source, known, seal)
-    work = [(source / picture, target / name, name) for picture, name
-            in zip(pictures, names, strict=True) if picture in stale or picture not in known]  # fmt: skip
+    work = [(source / p, target / n, n) for p, n in pairs if p in stale or p not in known]
     report = PrepareReport(skipped=len(pictures) - len(work))
     report.again = [name for _, path, name in work if path.exists()]
     there = {path.as_posix() for path in walk_pictures(target, [])}

@@ -1,8 +1,9 @@
 """Exporting a model as one file: ONNX, or a program of ``torch.export``.
 
 Both take ``uint8`` RGB pictures ``(N, size, size, 3)``, any N, and give probabilities ``(N, C)``;
-normalisation and sigmoid are inside. ONNX files also give the features that the input check needs. The description travels in the file as JSON text. A file
-appears only after it gave the scores of the network that it was made from.
+normalisation and sigmoid are inside. ONNX files also give the features that the input check needs.
+The description travels in the file as JSON text. A file appears only after it gave the scores of
+the network that it was made from.
 """
 
 from __future__ import annotations

@@ -288,9 +288,11 @@ class InputCheck:
         return cls(
             content['pictures'],
             content['limits'],
-            {name: Space(**_fields(space, Space, f'input_check.spaces.{reprlib.repr(name)}'))
-             for name, space in spaces.items()},
-        )  # fmt: skip
+            {
+                name: Space(**_fields(space, Space, f'input_check.spaces.{reprlib.repr(name)}'))
+                for name, space in spaces.items()
+            },
+        )
 
     def __post_init__(self) -> None:
         if type(self.pictures) is not int or not 0 < self.pictures <= _LARGEST:

@@ -87,7 +87,7 @@ def training_files(config: Mapping[str, Any]) -> list[Path]:
 
 
 def read_literals(text: str) -> dict[str, Any]:
-    """Read assignments of literals out of the text of a configuration; others are passed by.
+    r"""Read assignments of literals out of the text of a configuration; others are passed by.
 
     Args:
         text: Python, as mmengine's ``Config.pretty_text``; it is not executed.
@@ -96,7 +96,7 @@ def read_literals(text: str) -> dict[str, Any]:
         InputError: If it is no Python.
 
     Example:
-        >>> read_literals("a = dict(b=[1, -2.5], c='x')\\nd = open('file')\\n")
+        >>> read_literals("a = dict(b=[1, -2.5], c='x')\nd = open('file')\n")
         {'a': {'b': [1, -2.5], 'c': 'x'}}
     """
     try:

@@ -72,9 +72,12 @@ def graded_lines(
         lines.append(
             f'ungradable: {summary.ungradable:,} of {summary.pictures:,} pictures'
             + (f' ({reasons})' if reasons else '')
-            + ''.join(f', {refused:,} of {number:,} {unit}s'
-                      for unit, (number, refused) in units.items() if number)
-        )  # fmt: skip
+            + ''.join(
+                f', {refused:,} of {number:,} {unit}s'
+                for unit, (number, refused) in units.items()
+                if number
+            )
+        )
     if summary.disease is not None:
         which = 'pictures' if not summary.ungradable else 'gradable pictures'
         lines.append(f'pathologic myopia: {summary.disease:,} of {summary.gradable:,} {which}')

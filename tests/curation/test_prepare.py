@@ -34,7 +34,7 @@ def test_structure_size_report_and_resume(raw, tmp_path):
     assert (report.written, report.skipped) == (3, 0)
     assert [name for name, _ in report.unreadable] == ['broken.jpg']
     assert files(out) == ['a.jpg', 'left/b.jpg', 'left/c.jpg', 'prepare_images.json',
-                          'unreadable.csv']  # fmt: skip
+                          'prepared.csv', 'unreadable.csv']  # fmt: skip
     with Image.open(out / 'left' / 'b.jpg') as image:
         assert image.size == (64, 64)
         # the field fills the frame: its middle row is lit from edge to edge
@@ -120,9 +120,10 @@ def test_pseudonyms_in_names_folders_and_reports(tmp_path):
     key = tmp_path / 'clinic.key'
     prepare_images(raw, out, SMALL, jobs=1, pseudonyms=Pseudonyms(key))
     text = ' '.join(files(out)) + (out / 'unreadable.csv').read_text()
+    text += (out / 'prepared.csv').read_text()
     for secret in ('Zhang', '2415460', '2020-12-27', 'Li_Si', '1980', str(tmp_path)):
         assert secret not in text
-    assert len(files(out)) == 4
+    assert len(files(out)) == 5
     names = json.loads(key.read_text())['names']
     assert 'Zhang San/ShenzhenEye-2415460_OD_2020-12-27_2.jpg' in names
     # a second run finds its own pictures again

@@ -152,8 +152,10 @@ def main() -> None:
             missed = [p.name for p, r in zip(paths, reasons, strict=True) if not r]
             print(f'missed: {missed}')
     for folder in args.camera:
-        row(folder.name, refused(model, (read_any_picture(folder / p)
-                                         for p in list_pictures(folder))))  # fmt: skip
+        row(
+            folder.name,
+            refused(model, (read_any_picture(folder / p) for p in list_pictures(folder))),
+        )
     cost(model, [args.folder / name for name in table.filenames[:256]])
     if args.show:
         show(model, args.show, args.sheet)
@@ -179,9 +181,11 @@ def cost(model: Inferencer, paths: list[Path]) -> None:
             check.reasons(picture, features_of_one)
         taken['check'] += time.perf_counter() - start
     work = taken['reading'] + taken['network']
-    print(', '.join(f'{name} {1000 * t / len(paths):.2f} ms' for name, t in taken.items()),
-          f'a picture: digest {taken["digest"] / work:.1%}, check {taken["check"] / work:.1%} of '
-          'reading and network')  # fmt: skip
+    print(
+        ', '.join(f'{name} {1000 * t / len(paths):.2f} ms' for name, t in taken.items()),
+        f'a picture: digest {taken["digest"] / work:.1%}, check {taken["check"] / work:.1%} of '
+        'reading and network',
+    )
 
 
 def show(model: Inferencer, folder: Path, sheet: Path) -> None:
