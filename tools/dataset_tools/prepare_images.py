@@ -6,8 +6,9 @@
 
 Takes JPEG, PNG, TIFF, BMP and DICOM below SRC and keeps the sub-folders. Run it again after an
 interruption: what is there is left as it is, unless its source has changed. Pictures that cannot be
-read are listed in DST/unreadable.csv. No EXIF field and no DICOM tag reaches the output; --pseudonymise also replaces
-patients, dates and foreign file names, and --labels rewrites label tables in the same way.
+read are listed in DST/unreadable.csv. No EXIF field and no DICOM tag reaches the output;
+--pseudonymise also replaces patients, dates and foreign file names, and --labels rewrites label
+tables in the same way.
 --unpack takes zip, split zip (.z01 .z02 ... beside the .zip) and tar.
 """
 
