@@ -17,7 +17,8 @@ EXAMPLE = """example:
 
 writes findings.csv and findings.json (one entry a picture), eyes.csv and patients.csv where file
 names tell, problems.csv (what could not be read and why), contact sheets and report.html. Run
-again, it continues where it was stopped. Nothing leaves this computer.
+again, it continues where it was stopped; a picture that is another one by then is read again, and
+one that is gone leaves. Nothing leaves this computer.
 """
 
 
@@ -53,6 +54,8 @@ def main() -> None:
     from realmnet.apis import Inferencer
     from realmnet.apis.folder import infer_folder
     from realmnet.deployment.model_file import file_digest
+    from realmnet.reporting.findings_log import since_then
+    from realmnet.reporting.findings_summary import graded_lines
 
     names = names_from(args)
     inferencer = Inferencer(
@@ -69,6 +72,8 @@ def main() -> None:
         f'{result.new:,} pictures read, {result.earlier:,} were done before, '
         f'{len(result.problems):,} could not be read, {result.ignored:,} other files left alone'
     )
+    for line in since_then(result.gone, result.changed, result.undated):
+        print(line)
     for _, problem in result.problems[:10]:
         print(f'  {problem}')
     if len(result.problems) > 10:
@@ -77,12 +82,8 @@ def main() -> None:
         print(f'  {name}: {note}')
     if len(result.notes) > 10:
         print(f'  ... and {len(result.notes) - 10:,} more in problems.csv')
-    found = ', '.join(f'{name} {summary.found[name]:,}' for name in inferencer.description.classes)
-    print(f'found: {found}; too close to call: {summary.uncertain:,}')
-    if summary.disease is not None:
-        print(f'pathologic myopia: {summary.disease:,} of {summary.pictures:,} pictures')
-    elif not inferencer.description.diagnosis:
-        print('no diagnosis: the model does not say which classes mean a disease')
+    for line in graded_lines(summary, inferencer.description, result.units):
+        print(line)
     print(f'written to {args.out}: {_list(result.files)}')
     if inferencer.description.training.synthetic:
         print('The model was trained on SYNTHETIC pictures: this says nothing about patients.')

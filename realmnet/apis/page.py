@@ -16,7 +16,7 @@ import gradio as gr
 from realmnet.apis.one_picture import Examined, Examiner
 from realmnet.curation.pictures import list_pictures
 from realmnet.errors import InputError
-from realmnet.reporting.findings_table import NOTICE, write_json
+from realmnet.reporting.findings_table import NOTICE, FindingRow, write_json
 from realmnet.reporting.picture_report import (
     METHOD_WORDS,
     class_words,
@@ -125,7 +125,7 @@ class Page:
         )
         data = report.with_suffix('.json')
         write_json(data, {'model': self.model, 'classes': about.classes},
-                   [(picture.name, picture.finding)])  # fmt: skip
+                   [FindingRow(picture.name, picture.finding, None)])  # fmt: skip
         return report, data
 
     def first_class(self, session: Session) -> str:

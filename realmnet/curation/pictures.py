@@ -46,35 +46,67 @@ class PictureRead(NamedTuple):
     notes: tuple[str, ...]
 
 
-def list_pictures(folder: str | Path) -> list[Path]:
+def list_pictures(
+    folder: str | Path, unreadable: list[tuple[Path, str]] | None = None
+) -> list[Path]:
+    """List the pictures below a folder, as :func:`walk_pictures` does, at least one.
+
+    Args:
+        folder: Where to look.
+        unreadable: Gets each folder below that cannot be listed, relative to ``folder``, with
+            a sentence; where left out, the first of them is an error.
+
+    Returns:
+        Paths relative to ``folder``, sorted.
+
+    Raises:
+        InputError: If there is no such folder or no picture in it, or it cannot be listed.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f'{folder}: no such folder; give the folder that holds the pictures')
+    closed: list[tuple[Path, str]] = []
+    found = walk_pictures(folder, closed)
+    if closed and (unreadable is None or not found):
+        raise InputError(closed[0][1])
+    if not found:
+        raise InputError(
+            f'{folder}: no picture found; expected files ending in '
+            f'{", ".join(SUFFIXES + DICOM_SUFFIXES)}'
+        )
+    if unreadable is not None:
+        unreadable += closed
+    return found
+
+
+def walk_pictures(folder: Path, unreadable: list[tuple[Path, str]]) -> list[Path]:
     """List the pictures below a folder, by suffix, and files without suffix that are DICOM.
 
     Links to folders are not followed, hidden files are left out.
 
     Args:
         folder: Where to look.
+        unreadable: Gets each folder that cannot be listed, relative to ``folder``, with a
+            sentence.
 
     Returns:
         Paths relative to ``folder``, sorted.
-
-    Raises:
-        InputError: If there is no such folder or no picture in it.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f'{folder}: no such folder; give the folder that holds the pictures')
+
+    def note(error: OSError) -> None:
+        sentence = (
+            f'{error.filename}: this folder cannot be listed ({error.strerror or error}), so what '
+            'is in it is missing; give permission to read it, or take it out'
+        )
+        unreadable.append((Path(error.filename).relative_to(folder), sentence))
+
     found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith('.')]
+    for parent, folders, names in os.walk(folder, onerror=note):
+        folders[:] = sorted(name for name in folders if not name.startswith('.'))
         for name in names:
             path = Path(parent, name)
             if not name.startswith('.') and _is_picture(path):
                 found.append(path.relative_to(folder))
-    if not found:
-        raise InputError(
-            f'{folder}: no picture found; expected files ending in '
-            f'{", ".join(SUFFIXES + DICOM_SUFFIXES)}'
-        )
     return sorted(found)
 
 
@@ -158,16 +190,22 @@ def read_with_notes(
     return PictureRead(pixels, form, tuple(reading.notes))
 
 
-def refuse_outward(path: str | Path, folder: str | Path) -> None:
-    """Refuse a picture of a folder that lies elsewhere, by a link or by ``..`` in its name.
+def leads_out(path: str | Path, folder: str | Path) -> bool:
+    """Tell whether a picture of a folder lies elsewhere, by a link or by ``..`` in its name.
 
     The one rule about links, for every tool: those that stay inside the folder of pictures are
     followed, others are refused. The folder itself may be a link.
+    """
+    return not os.path.realpath(path).startswith(os.path.realpath(folder).rstrip(os.sep) + os.sep)
+
+
+def refuse_outward(path: str | Path, folder: str | Path) -> None:
+    """Refuse a picture of a folder that lies elsewhere; see :func:`leads_out`.
 
     Raises:
         InputError: If it does.
     """
-    if not os.path.realpath(path).startswith(os.path.realpath(folder).rstrip(os.sep) + os.sep):
+    if leads_out(path, folder):
         raise InputError(
             f'{path}: is a link out of the folder, which is not followed; copy the file'
         )

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from realmnet.curation.content import Content
 from realmnet.curation.identifiers import check_distinct
 from realmnet.curation.label_table import FILENAME, PATIENT, LabelTable, check_label_table
 from realmnet.curation.outputs import beside
@@ -94,6 +95,10 @@ class Pseudonyms:
         renamed = LabelTable(frame, table.schema, table.source)
         check_label_table(renamed)
         return renamed
+
+    def content(self, content: Content) -> Content:
+        """Return a keyed digest without the size, so that only the key file leads to the file."""
+        return Content(0, self._digest('content', f'{content.size} {content.digest}', 64))
 
     def save(self) -> None:
         """Write the key file, whole or not at all, readable by its owner only."""

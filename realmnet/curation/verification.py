@@ -39,7 +39,7 @@ from realmnet.curation.label_table import (
 from realmnet.curation.leakage import shared_identifiers
 from realmnet.curation.listed_pictures import near_picture
 from realmnet.curation.near_duplicates import alike_pairs, same_photograph, small_view
-from realmnet.curation.pictures import SUFFIXES, read_with_notes, refuse_outward
+from realmnet.curation.pictures import read_with_notes, refuse_outward, walk_pictures
 from realmnet.curation.prepare import check_jobs
 from realmnet.curation.protocols import IMAGE_SETS, PUBLISHED_RESAMPLED, split_files
 from realmnet.curation.quality import Quality, measure_quality
@@ -177,12 +177,11 @@ def verify_pictures(
     if not folder.is_dir():
         raise InputError(f'{folder}: no such folder; give the pictures with --pictures')
     split_of = {n: split for split, t in result.tables.items() for n in t.filenames}
-    present = {
-        unicodedata.normalize('NFC', Path(parent, name).relative_to(folder).as_posix())
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(SUFFIXES) and not name.startswith('.')
-    }
+    closed: list[tuple[Path, str]] = []
+    found = walk_pictures(folder, closed)
+    present = {unicodedata.normalize('NFC', path.as_posix()) for path in found}
+    for path, sentence in closed:
+        result.add('unreadable', True, sentence, [path.as_posix()])
     missing = sorted(set(split_of) - present)
     if missing:
         near = near_picture(missing[0], folder)

@@ -22,6 +22,7 @@ from realmnet.curation.borders import find_field, square
 from realmnet.curation.class_names import SCORE
 from realmnet.curation.label_table import LabelSchema, schema_of
 from realmnet.curation.pictures import MAX_PIXELS, read_with_notes
+from realmnet.deployment.input_check import InputCheck
 from realmnet.deployment.network_rules import check_network
 from realmnet.errors import InputError
 from realmnet.evaluation.diagnosis import has_diagnosis
@@ -195,6 +196,7 @@ class ModelDescription:
         std: Then divides.
         thresholds: Chosen on the development split, or None.
         training: Where the weights come from.
+        input_check: Which pictures can be graded, or None: then every picture is.
         realmnet_version: Version that wrote the description.
 
     Raises:
@@ -218,6 +220,7 @@ class ModelDescription:
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
     thresholds: Thresholds | None = None
     training: Training = Training()
+    input_check: InputCheck | None = None
     realmnet_version: str = realmnet.__version__
 
     def __post_init__(self) -> None:
@@ -245,6 +248,8 @@ class ModelDescription:
                 f'thresholds are for {list(self.thresholds.values)}, the classes are '
                 f'{list(self.classes)}'
             )
+        if not isinstance(self.input_check, InputCheck | None):
+            raise InputError(f'input_check must be a check, got {type(self.input_check)}')
         _check_kinds('training', self.training, _TRAINING_KINDS)
         _check_kinds('thresholds', self.thresholds, _THRESHOLDS_KINDS)
         check_network(self.network)
@@ -311,7 +316,10 @@ def _read_fields(text: str) -> dict[str, Any]:
     if content.get('thresholds') is not None:
         thresholds = _known(content['thresholds'], Thresholds, 'thresholds')
         content['thresholds'] = parse_thresholds(thresholds, 'thresholds')
-    content.setdefault('diagnosis', None)  # not in earlier files
+    content.setdefault('diagnosis', None)  # not in earlier files, nor the next
+    content.setdefault('input_check', None)
+    if content['input_check'] is not None:
+        content['input_check'] = InputCheck.from_fields(content['input_check'])
     content = _known(content, ModelDescription, '')
     head = content['network'].get('head') if isinstance(content['network'], dict) else None
     if isinstance(head, dict):

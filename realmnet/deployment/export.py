@@ -1,8 +1,9 @@
 """Exporting a model as one file: ONNX, or a program of ``torch.export``.
 
 Both take ``uint8`` RGB pictures ``(N, size, size, 3)``, any N, and give probabilities ``(N, C)``;
-normalisation and sigmoid are inside. The description travels in the file as JSON text. A file
-appears only after it gave the scores of the network that it was made from.
+normalisation and sigmoid are inside. ONNX files also give the features that the input check needs.
+The description travels in the file as JSON text. A file appears only after it gave the scores of
+the network that it was made from.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch import nn
 from realmnet.curation.outputs import staged
 from realmnet.deployment.deployed_network import DeployedNetwork
 from realmnet.deployment.description import KEY, ModelDescription
-from realmnet.deployment.runtime import PICTURES, SCORES, OnnxModel
+from realmnet.deployment.runtime import FEATURES, PICTURES, SCORES, OnnxModel
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import findings_of
 
@@ -102,7 +103,7 @@ def write_onnx(network: nn.Module, description: ModelDescription, path: Path) ->
         raise InputError(
             f'{path.name}: needs {error.name}; run pip install onnx onnxscript onnxruntime'
         ) from None
-    deployed = DeployedNetwork(network, description)
+    deployed = DeployedNetwork(network, description, features=True)
     with _one_sentence(path):
         program = torch.onnx.export(
             deployed,
@@ -110,7 +111,7 @@ def write_onnx(network: nn.Module, description: ModelDescription, path: Path) ->
             dynamo=True,
             opset_version=OPSET,
             input_names=[PICTURES],
-            output_names=[SCORES],
+            output_names=[SCORES, FEATURES],
             dynamic_shapes=({0: torch.export.Dim('N')},),
             verbose=False,
         )

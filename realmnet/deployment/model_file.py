@@ -19,6 +19,7 @@ from realmnet.curation.outputs import make_folder, not_writable
 from realmnet.deployment.description import KEY, ModelDescription
 from realmnet.deployment.description_hook import describe_config, describe_training
 from realmnet.deployment.network import build_network, outline_network
+from realmnet.deployment.training_pictures import training_check
 from realmnet.engine.checkpoint_io import CheckpointError, read_checkpoint
 from realmnet.engine.config import load_config
 from realmnet.engine.storage import AtomicBackend
@@ -40,11 +41,13 @@ class Packed:
         description: As it is in the file.
         sha256: Of the file.
         parameters: Number of parameters.
+        unchecked: Why the model has no input check; empty if it has one, or none was wanted.
     """
 
     description: ModelDescription
     sha256: str
     parameters: int
+    unchecked: str = ''
 
 
 def load_model(path: str | Path) -> tuple[nn.Module, ModelDescription]:
@@ -106,8 +109,12 @@ def pack(
     config: str | Path | None = None,
     thresholds: str | Path | None = None,
     crop_border: bool | None = None,
+    input_check: bool = True,
 ) -> Packed:
     """Write a file for inference: no optimizer, no log, no paths of the training's machine.
+
+    Its input check is found on the training pictures, where they still are. Otherwise an earlier
+    one in the checkpoint stays, or the model has none.
 
     Args:
         checkpoint: Of a training.
@@ -116,6 +123,7 @@ def pack(
             is executed, as mmengine does: name only your own.
         thresholds: JSON of ``choose_thresholds.py``; where left out, those already inside.
         crop_border: Whether pictures are cropped first; where left out, as in the training.
+        input_check: Whether the model gets an input check; without, it grades any picture.
 
     Returns:
         What was written.
@@ -138,10 +146,23 @@ def pack(
         description = replace(description, thresholds=replace(chosen, source=_name(chosen.source)))
     if crop_border is not None:
         preprocessing = replace(description.preprocessing, crop_border=crop_border)
-        description = replace(description, preprocessing=preprocessing)
+        if preprocessing != description.preprocessing:  # limits are for pictures as they were
+            description = replace(description, preprocessing=preprocessing, input_check=None)
     network = _network(description, content, checkpoint)
+    unchecked = ''
+    if not input_check:
+        description = replace(description, input_check=None)
+    else:
+        text = _mapping(content, 'meta', checkpoint).get('cfg') if config is None else None
+        text = text if isinstance(text, str) else None
+        pictures = load_config(str(config)).to_dict() if config is not None else text
+        try:
+            check = training_check(network, description, pictures)
+            description = replace(description, input_check=check)
+        except InputError as error:
+            unchecked = str(error) if description.input_check is None else ''
     digest = _write(out, content['state_dict'], description)
-    return Packed(description, digest, sum(p.numel() for p in network.parameters()))
+    return Packed(description, digest, sum(p.numel() for p in network.parameters()), unchecked)
 
 
 def file_digest(path: str | Path) -> str:

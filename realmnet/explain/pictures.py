@@ -36,11 +36,14 @@ class FoundPicture:
     folder: Path | None = None
 
 
-def find_pictures(places: Iterable[Path]) -> list[FoundPicture]:
+def find_pictures(
+    places: Iterable[Path], unreadable: list[tuple[Path, str]] | None = None
+) -> list[FoundPicture]:
     """List the pictures named and those in the folders named, each once, in order.
 
     Args:
         places: Files and folders.
+        unreadable: As for :func:`realmnet.curation.pictures.list_pictures`.
 
     Raises:
         InputError: If a place does not exist, a folder has no picture, or two pictures have
@@ -49,7 +52,8 @@ def find_pictures(places: Iterable[Path]) -> list[FoundPicture]:
     found: dict[str, FoundPicture] = {}
     for place in places:
         if place.is_dir():
-            new = [FoundPicture(p.as_posix(), place / p, place) for p in list_pictures(place)]
+            inside = list_pictures(place, unreadable)
+            new = [FoundPicture(p.as_posix(), place / p, place) for p in inside]
         elif place.is_file():
             new = [FoundPicture(place.name, place)]
         else:

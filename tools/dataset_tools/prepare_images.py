@@ -5,9 +5,10 @@
         --unpack --data-root data/PSMM
 
 Takes JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 and DICOM below SRC and keeps the sub-folders. Run it
-again after an interruption: what is there is left as it is. Pictures that cannot be read, damaged
-ones among them, are listed in DST/unreadable.csv; --accept-damaged stores what is left of damaged
-ones, too, and lists them all the same. No EXIF field and no DICOM tag reaches the output;
+again after an interruption: what is there is left as it is, unless its source has changed. Pictures
+that cannot be read, damaged ones among them, are listed in DST/unreadable.csv; --accept-damaged
+stores what is left of damaged ones, too, and lists them all the same. No EXIF field and no DICOM
+tag reaches the output;
 --pseudonymise also replaces patients, dates and foreign file names, and --labels rewrites label
 tables in the same way.
 --unpack takes zip, split zip (.z01 .z02 ... beside the .zip) and tar.
@@ -23,6 +24,7 @@ from tqdm import tqdm
 
 from realmnet.cli import run
 from realmnet.curation.archives import unpack
+from realmnet.curation.content import told
 from realmnet.curation.identifiers import check_distinct
 from realmnet.curation.label_table import read_label_table, write_label_table
 from realmnet.curation.listed_pictures import missing_pictures
@@ -33,6 +35,7 @@ from realmnet.curation.protocols import read_splits
 from realmnet.curation.schema_file import add_schema_options, schema_from
 from realmnet.curation.sources import PSMM_SOURCES
 from realmnet.errors import InputError
+from realmnet.reporting.findings_table import display_name
 
 
 def parse_args() -> argparse.Namespace:
@@ -101,6 +104,16 @@ def main() -> None:
     print(f'{report.written:,} picture(s) written to {args.dst}, {report.skipped:,} already there')
     for name, note in report.notes[:10]:
         print(f'  {name}: {note}')
+    if report.again:
+        print(
+            f'{len(report.again):,} were there, made from other pictures or by a version that did '
+            f'not note from what, and were made again: {told(map(display_name, report.again))}'
+        )
+    if report.gone:
+        print(
+            f'{len(report.gone):,} picture(s) in {args.dst} come from none in {args.src} and stay; '
+            f'take them out if their source is gone: {told(map(display_name, report.gone))}'
+        )
     if report.unreadable:
         print(f'{len(report.unreadable):,} could not be read, see {args.dst / "unreadable.csv"}:')
         for name, reason in report.unreadable[:10]:
