@@ -11,8 +11,10 @@ import pickle
 import pickletools
 import re
 import socket
+import struct
 import urllib.error
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -155,8 +157,7 @@ def _load_file(path: Path, map_location: Any) -> Any:
         raise CheckpointError(cut_short)
     is_legacy = head == _LEGACY_MAGIC
     if head.startswith(_ZIP_MAGIC):
-        if not zipfile.is_zipfile(path):  # the directory of a zip file is at its end
-            raise CheckpointError(cut_short)
+        check_archive(path)
     elif not is_legacy:
         kind = 'a plain pickle, which can carry code' if head[:1] == b'\x80' else 'something else'
         raise CheckpointError(f'{path} is refused: it is {kind}, not a file of torch.save.')
@@ -177,6 +178,43 @@ def _load_file(path: Path, map_location: Any) -> Any:
         if 'Attempting to deserialize' in text:  # a device that is not here
             raise
         raise CheckpointError(cut_short) from error
+
+
+def check_archive(path: str | Path) -> None:
+    """Compare every record of a zip archive with its checksum, which torch does not do.
+
+    torch writes checkpoints and exported programs as zip archives, uncompressed, with a CRC-32 of
+    each record. Files of torch's old format (before 1.6) have no checksum: damage inside their
+    numbers cannot be found.
+
+    Args:
+        path: An archive that exists.
+
+    Raises:
+        CheckpointError: If it is cut short, a record does not match its checksum, or it would
+            unpack to more bytes than the file has.
+    """
+    path = Path(path)
+    size = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:  # its directory is at the end of the file
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+            record = archive.testzip() if unpacked <= size else None
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, EOFError,
+            RuntimeError, struct.error) as error:  # fmt: skip
+        raise CheckpointError(
+            f'{path} is cut short or damaged ({size:,} bytes; {error}): copy or download it again.'
+        ) from None
+    if unpacked > size:
+        raise CheckpointError(
+            f'{path}: unpacks to {unpacked:,} bytes, more than the file has, which torch.save '
+            'does not do; get it from its source again'
+        )
+    if record is not None:
+        raise CheckpointError(
+            f'{path} is cut short or damaged ({size:,} bytes; its record {record} does not match '
+            'its checksum): copy or download it again.'
+        )
 
 
 def _ends_early(path: Path) -> bool:
