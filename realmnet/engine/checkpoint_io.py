@@ -143,7 +143,22 @@ def read_checkpoint(source: str | Path, map_location: Any = 'cpu') -> dict[str, 
     return _with_state_dict(_load_file(path, map_location), path)
 
 
-def _load_file(path: Path, map_location: Any) -> Any:
+def peek_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without reading its tensors, to see what it is.
+
+    Args:
+        path: A file.
+
+    Returns:
+        As :func:`read_checkpoint`; the tensors are mapped from the file and not verified.
+
+    Raises:
+        CheckpointError: As for :func:`read_checkpoint`.
+    """
+    return _with_state_dict(_load_file(path, 'cpu', peek=True), path)
+
+
+def _load_file(path: Path, map_location: Any, peek: bool = False) -> Any:
     """Unpickle one file under the allow-list and turn each failure into its sentence."""
     if not path.is_file():
         raise CheckpointError(f'{path} is missing: there is no file of that name.')
@@ -157,13 +172,15 @@ def _load_file(path: Path, map_location: Any) -> Any:
         raise CheckpointError(cut_short)
     is_legacy = head == _LEGACY_MAGIC
     if head.startswith(_ZIP_MAGIC):
-        check_archive(path)
+        if not peek:
+            check_archive(path)
     elif not is_legacy:
         kind = 'a plain pickle, which can carry code' if head[:1] == b'\x80' else 'something else'
         raise CheckpointError(f'{path} is refused: it is {kind}, not a file of torch.save.')
     try:
         with torch.serialization.safe_globals(ALLOWED_GLOBALS):
-            return torch.load(path, map_location=map_location, weights_only=True)
+            mmap = peek and not is_legacy
+            return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
     except _ForbiddenCallError as error:
         raise CheckpointError(_carries_code(path, str(error))) from None
     except (MemoryError, torch.OutOfMemoryError):
