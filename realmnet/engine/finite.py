@@ -81,39 +81,46 @@ class FiniteHook(Hook):
         Raises:
             DivergenceError: In every process, if in one of them something is not finite.
         """
-        problem = self._problem(runner)
-        flag = torch.tensor(float(bool(problem)))
+        severity, problem = self._problem(runner)
+        flag = torch.tensor(float(severity))
         all_reduce(flag, op='max')
         if flag.item() == 0:
             return
-        found = all_gather_object((problem, picture_names(data_batch)))
-        rank = next(rank for rank, (text, _) in enumerate(found) if text)
-        text, names = found[rank]
-        where = f' of process {rank}' if len(found) > 1 else ''
-        batch = f', batch{where}: {_listed(names)}' if names else where
+        found = all_gather_object((severity, problem, picture_names(data_batch)))
+        ranks = [rank for rank, (number, *_) in enumerate(found) if number == flag.item()]
+        text = found[ranks[0]][1]
+        names = [name for rank in ranks for name in found[rank][2]]
+        where = ''
+        if len(found) > 1:
+            where = f' in process{"es" * (len(ranks) > 1)} {", ".join(map(str, ranks))}'
+        batch = f'; pictures of the step: {_listed(names)}' if names else ''
         raise DivergenceError(
             f'the training diverged at step {runner.iter + 1} (epoch {runner.epoch + 1}): {text}'
-            f'{batch}. Nothing of this step is saved. Lower the learning rate, or look at these '
-            'pictures and labels, and start again, or from an earlier checkpoint with load_from'
+            f'{where}{batch}. Nothing of this step is saved. Lower the learning rate, or look at '
+            'these pictures and labels; start again, or with load_from from an earlier checkpoint'
         )
 
-    def _problem(self, runner: Runner) -> str:
-        """What is wrong with the step in this process; empty if nothing."""
-        scalars = runner.message_hub.log_scalars
-        for name in ('loss', 'grad_norm'):
-            buffer = scalars.get(f'train/{name}')
-            value = 0.0 if buffer is None else buffer.current()
-            if name == 'grad_norm' and hasattr(runner.optim_wrapper, 'loss_scaler'):
-                continue  # the scaler looks at gradients itself
-            if not math.isfinite(value):
-                return f'the {name.replace("grad_norm", "norm of the gradient")} is {value}'
+    def _problem(self, runner: Runner) -> tuple[int, str]:
+        """How near to its source a problem of this process is (0: there is none), and its text.
+
+        A loss of one process makes the gradients of all infinite: it is the one to name.
+        """
+        scaled = hasattr(runner.optim_wrapper, 'loss_scaler')  # looks at gradients itself
+        names = (
+            {'loss': 'loss'} if scaled else {'loss': 'loss', 'grad_norm': 'norm of the gradient'}
+        )
+        for severity, (key, name) in zip((3, 2), names.items(), strict=False):
+            buffer = runner.message_hub.log_scalars.get(f'train/{key}')
+            if buffer is not None and not math.isfinite(buffer.current()):
+                return severity, f'the {name} is {buffer.current()}'
         if not _are_finite(self._tensors):
             model = unwrap(runner.model)
             named = (*model.named_parameters(), *model.named_buffers())
-            watched = {id(value) for value in self._tensors}
-            name = next(n for n, v in named if id(v) in watched and not _is_finite(v))
-            return f'the weights {name} are not finite'
-        return self._skipped_too_often(runner)
+            ours = {id(value) for value in self._tensors}
+            name = next(n for n, v in named if id(v) in ours and not _is_finite(v))
+            return 1, f'the weights {name} are not finite'
+        text = self._skipped_too_often(runner)
+        return int(bool(text)), text
 
     def _skipped_too_often(self, runner: Runner) -> str:
         scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)

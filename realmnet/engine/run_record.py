@@ -43,6 +43,8 @@ _PLACES = ('.data_root', '.ann_file', '.data_prefix', '.data_prefix.img_path')
 # What a run goes on with, although it then ends elsewhere than with the old value.
 _HONOURED = ('train_cfg.max_epochs', 'train_cfg.max_iters', 'train_dataloader.num_workers')
 _NOTHING = 'nothing'
+# Settings of an optimizer that a checkpoint stores and that no schedule changes.
+_OPTIMIZER = ('initial_lr', 'weight_decay', 'betas', 'eps', 'nesterov', 'amsgrad')
 
 
 @dataclass
@@ -173,6 +175,36 @@ def compare(old: RunRecord, new: RunRecord) -> Comparison:
     for key, before, after in differences(old.environment, new.environment):
         found.honoured.append(_said(key, before, after))
     return found
+
+
+def compare_unrecorded(checkpoint: Mapping[str, Any], runner: Runner) -> list[str]:
+    """Compare what a checkpoint without a record still tells: optimizer, seed, steps of an epoch.
+
+    Args:
+        checkpoint: As read.
+        runner: It has built its optimizer and loaded nothing.
+
+    Returns:
+        Differences that a run cannot go on with, as in :attr:`Comparison.refused`.
+    """
+    found, optimizer, meta = [], checkpoint['optimizer'], checkpoint['meta']
+    there = optimizer.get('param_groups') if isinstance(optimizer, Mapping) else None
+    now = runner.optim_wrapper.optimizer.param_groups
+    if isinstance(there, list) and len(there) == len(now):
+        for before, after in zip(there, now, strict=True):
+            for key in _OPTIMIZER:
+                if key in before and key in after and before[key] != after[key]:
+                    name = f'optim_wrapper.optimizer.{key.removeprefix("initial_")}'
+                    found.append(_said(name, before[key], after[key]))
+    wanted = (runner.cfg.get('randomness') or {}).get('seed')
+    if wanted is not None and meta.get('seed') not in (None, wanted):
+        found.append(_said('randomness.seed', meta['seed'], wanted))
+    length = len(runner.train_dataloader)
+    if isinstance(runner.train_loop, EpochBasedTrainLoop) and meta['epoch']:
+        steps, rest = divmod(meta['iter'], meta['epoch'])
+        if rest == 0 and steps != length:
+            found.append(_said('steps of an epoch', steps, length))
+    return list(dict.fromkeys(found))
 
 
 def plain(cfg: Config) -> dict[str, Any]:

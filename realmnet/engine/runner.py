@@ -17,9 +17,24 @@ from realmnet.errors import InputError
 
 from .checkpoint_io import read_checkpoint
 from .hooks import RunCheckpointHook
-from .resume import POINTER, about_pointer, check_resumable, newest_checkpoint, on_main
+from .resume import (
+    POINTER,
+    about_pointer,
+    check_resumable,
+    newest_checkpoint,
+    on_main,
+    read_pointer,
+)
 from .run_lock import sole_training
-from .run_record import FILE, KEY, RunRecord, check_position, compare
+from .run_record import (
+    FILE,
+    KEY,
+    Comparison,
+    RunRecord,
+    check_position,
+    compare,
+    compare_unrecorded,
+)
 from .schedule import Start
 from .storage import AtomicBackend
 from .timm_weights import SCHEME, read_timm
@@ -103,7 +118,7 @@ class RealMRunner(Runner):
             f'{found.epoch}, step {found.iteration}); {about_pointer(folder, found.path)}.'
         )
         self._load_from = str(found.path)
-        if is_main_process():
+        if is_main_process() and read_pointer(folder) != str(found.path):
             AtomicBackend().put_text(str(found.path), folder / POINTER)
 
     def checkpoint_folders(self) -> list[Path]:
@@ -117,7 +132,7 @@ class RealMRunner(Runner):
         if not is_main_process():
             return
         self.cfg[KEY] = self.record.used()
-        AtomicBackend().put_text(self.record.to_json() + '\n', Path(self.log_dir, FILE))
+        Path(self.log_dir, FILE).write_text(self.record.to_json() + '\n', encoding='utf-8')
         copy = Path(self.log_dir, 'vis_data', 'config.py')
         if copy.is_file():
             self.cfg.dump(copy)
@@ -193,8 +208,12 @@ class RealMRunner(Runner):
         check_position(self, meta['epoch'], meta['iter'], filename)
         old = RunRecord.from_json(meta.get(KEY))
         if old is None:
-            return ['the checkpoint has no record of its settings, which cannot be compared']
-        found = compare(old, self.record)
+            found = Comparison(
+                refused=compare_unrecorded(checkpoint, self),
+                honoured=['the checkpoint has no record: not all settings can be compared'],
+            )
+        else:
+            found = compare(old, self.record)
         if found.refused:
             raise InputError(
                 f'{filename} was trained with other settings ({"; ".join(found.refused)}): resume '
