@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import Tensor
 
+from realmnet.engine.together import fail_together
 from realmnet.engine.weights import unwrap
 from realmnet.errors import InputError
 
@@ -79,7 +80,7 @@ class FiniteHook(Hook):
         """Check the step.
 
         Raises:
-            DivergenceError: In every process, if in one of them something is not finite.
+            DivergenceError: In the main process, if something is not finite in any; the others end.
         """
         severity, problem = self._problem(runner)
         flag = torch.tensor(float(severity))
@@ -94,11 +95,12 @@ class FiniteHook(Hook):
         if len(found) > 1:
             where = f' in process{"es" * (len(ranks) > 1)} {", ".join(map(str, ranks))}'
         batch = f'; pictures of the step: {_listed(names)}' if names else ''
-        raise DivergenceError(
+        error = DivergenceError(
             f'the training diverged at step {runner.iter + 1} (epoch {runner.epoch + 1}): {text}'
             f'{where}{batch}. Nothing of this step is saved. Lower the learning rate, or look at '
             'these pictures and labels; start again, or with load_from from an earlier checkpoint'
         )
+        fail_together(error)
 
     def _problem(self, runner: Runner) -> tuple[int, str]:
         """How near to its source a problem of this process is (0: there is none), and its text.
@@ -153,7 +155,7 @@ def check_state(runner: Runner) -> None:
     """Refuse to save weights, averages or optimizer state that are not finite.
 
     Raises:
-        DivergenceError: In every process, if in one of them something is not finite.
+        DivergenceError: In the main process, if something is not finite in any; the others end.
     """
     state = {
         'state_dict': unwrap(runner.model).state_dict(),
@@ -168,11 +170,12 @@ def check_state(runner: Runner) -> None:
     flag = torch.tensor(float(bool(name)))
     all_reduce(flag, op='max')
     if flag.item():
-        raise DivergenceError(
+        error = DivergenceError(
             f'the training diverged by step {runner.iter}: {name or "a tensor of another process"} '
             'is not finite. No checkpoint is saved; the one before stays the newest. Lower the '
             'learning rate and start again'
         )
+        fail_together(error)
 
 
 def not_finite(checkpoint: Mapping[str, Any]) -> str:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
-
-from mmengine.dist import broadcast_object_list, is_main_process
+from typing import Any
 
 from realmnet.engine.checkpoint_io import CheckpointError, peek_checkpoint, read_checkpoint
 from realmnet.engine.finite import not_finite
-from realmnet.errors import InputError
 
 #: The file of a work folder that names its newest checkpoint.
 POINTER = 'last_checkpoint'
 # What a checkpoint needs to be resumed from.
 _NEEDED = ('meta', 'message_hub', 'optimizer')
-_T = TypeVar('_T')
 
 
 @dataclass
@@ -170,25 +165,6 @@ def own_file(stored: Any, root: Path, pattern: str) -> Path | None:
         root.resolve()
     )  # fmt: skip
     return path if own else None
-
-
-def on_main(work: Callable[[], _T]) -> _T:
-    """Do something in the main process and give every process the result.
-
-    If it fails, the main process says why and the others end without a word.
-    """
-    answer: list[Any] = [None, None]
-    if is_main_process():
-        try:
-            answer[0] = work()
-        except InputError as error:
-            answer[1] = str(error)
-            broadcast_object_list(answer)
-            raise
-    broadcast_object_list(answer)
-    if answer[1] is not None:
-        sys.exit(1)
-    return answer[0]
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -22,7 +22,6 @@ from .resume import (
     about_pointer,
     check_resumable,
     newest_checkpoint,
-    on_main,
     read_pointer,
 )
 from .run_lock import sole_training
@@ -38,6 +37,7 @@ from .run_record import (
 from .schedule import Start
 from .storage import AtomicBackend
 from .timm_weights import SCHEME, read_timm
+from .together import on_main
 from .weights import load_weights, unwrap
 
 
