@@ -6,7 +6,6 @@ import hashlib
 import io
 import reprlib
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,7 +70,7 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelDescription]:
     Example:
         >>> network, description = load_model('model.pth')   # doctest: +SKIP
     """
-    checkpoint = _read(path)
+    checkpoint = read_checkpoint(path)
     description = read_description(checkpoint, path)
     return _network(description, checkpoint, path), description
 
@@ -136,7 +135,7 @@ def pack(
         raise InputError(f'{out}: the file must end in .pth')
     if out.exists() and out.samefile(checkpoint):
         raise InputError(f'{out}: is the checkpoint itself; name another file')
-    content = _read(checkpoint)
+    content = read_checkpoint(checkpoint)
     if config is None:
         description = read_description(content, checkpoint)
     else:
@@ -169,24 +168,6 @@ def file_digest(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with Path(path).open('rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
-
-
-def _read(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint, unless its archive would unpack to more than the file holds."""
-    if Path(path).is_file() and zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                unpacked = sum(entry.file_size for entry in archive.infolist())
-        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-            raise InputError(
-                f'{path} is cut short or damaged ({error}); copy or download it again'
-            ) from None
-        if unpacked > Path(path).stat().st_size:  # torch.save does not compress
-            raise InputError(
-                f'{path}: unpacks to {unpacked:,} bytes, more than the file has, which torch.save '
-                'does not do; get it from its source again'
-            )
-    return read_checkpoint(path)
 
 
 def _network(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,11 @@ except ImportError:
 
 #: Names of the input and the outputs of the graph; files of earlier versions give no features.
 PICTURES, SCORES, FEATURES = 'pictures', 'scores', 'features'
+#: Name of the metadata that holds the digest of the file.
+DIGEST = 'realmnet.sha256'
+# How ONNX files (protocol buffers) write it: the name, then field 2 of 64 characters.
+_MARK = DIGEST.encode() + b'\x12\x40'
+_ZEROS = b'0' * 64
 
 
 class OnnxModel(PictureModel):
@@ -108,9 +114,11 @@ def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSes
         options.add_session_config_entry(
             'session.model_external_initializers_file_folder_path', empty
         )
+        content = path.read_bytes()
+        _verify(content, path)
         try:
             return onnxruntime.InferenceSession(
-                path.read_bytes(), options, providers=['CPUExecutionProvider']
+                content, options, providers=['CPUExecutionProvider']
             )
         except OSError:
             raise
@@ -126,6 +134,36 @@ def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSes
         f'{path}: onnxruntime {onnxruntime.__version__} cannot use it ({reason[:160]}); install '
         'a newer onnxruntime or export the model again'
     )
+
+
+def seal(content: bytes) -> bytes:
+    """Put the digest of an ONNX file into it.
+
+    The digest is the SHA-256 of the whole file with 64 zeros in its place, so that weights, graph
+    and description are covered and no parser is needed to verify it.
+
+    Args:
+        content: The file, whose metadata :data:`DIGEST` is 64 zeros.
+    """
+    digest = hashlib.sha256(content).hexdigest().encode()
+    return content.replace(_MARK + _ZEROS, _MARK + digest)
+
+
+def _verify(content: bytes, path: Path) -> None:
+    """Compare a file with its digest; files from before there was one have none."""
+    place = content.rfind(_MARK)
+    if place < 0:
+        return
+    place += len(_MARK)
+    stored = content[place : place + len(_ZEROS)]
+    digest = hashlib.sha256(content[:place])
+    digest.update(_ZEROS)
+    digest.update(content[place + len(_ZEROS) :])
+    if digest.hexdigest().encode() != stored:
+        raise InputError(
+            f'{path}: is damaged, its content does not match the digest inside; copy or export it '
+            'again'
+        )
 
 
 def _description_of(session: onnxruntime.InferenceSession, path: str | Path) -> ModelDescription:

@@ -1,6 +1,7 @@
 """Launching, checkpoints and exact resuming; importing it registers the classes."""
 
 from .checkpoint_io import CheckpointError, read_checkpoint
+from .finite import DivergenceError, FiniteHook
 from .hooks import EpochSeedHook, RunCheckpointHook, seed_worker
 from .label_order import LabelOrderHook
 from .launch import finish_launch, prepare_launch
@@ -13,7 +14,9 @@ from .weights import LoadReport, load_weights
 __all__ = [
     'AtomicBackend',
     'CheckpointError',
+    'DivergenceError',
     'EpochSeedHook',
+    'FiniteHook',
     'LabelOrderHook',
     'LoadReport',
     'MultiLabelReport',
