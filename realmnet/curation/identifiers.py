@@ -78,7 +78,8 @@ def clean_name(text: str) -> str:
         return text
     text = clean(text).replace('\\', '/')
     root = '/' if text.startswith('/') else ''
-    return root + '/'.join(part for part in text.split('/') if part not in ('', '.'))
+    parts = (_EDGES.sub('', part) for part in text.split('/'))
+    return root + '/'.join(part for part in parts if part not in ('', '.'))
 
 
 def identifier_problem(text: str) -> str:

@@ -87,6 +87,8 @@ def test_published_files_are_written_as_they_are(image_sets, tmp_path):
         (' a.jpg\u00a0', 'a.jpg'),
         ('\ufeffa.jpg', 'a.jpg'),
         (f'{NFD}.jpg', f'{NFC}.jpg'),
+        ('x /a.jpg', 'x/a.jpg'),
+        ('x /', 'x'),
         ('../a.jpg', '../a.jpg'),
         ('A.JPG', 'A.JPG'),
         ('.hidden.jpg', '.hidden.jpg'),
