@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from realmnet.curation.identifiers import clean
 from realmnet.curation.outputs import write_whole
 from realmnet.errors import InputError
 
@@ -299,7 +300,7 @@ def _plain_columns(text: str) -> list[list[str]] | None:
     columns = [cells[place::width] for place in range(width)]
     if not all(map(str.strip, columns[0])):  # perhaps blank rows
         return None
-    return [[column.pop(0).strip() for column in columns], *columns]
+    return [[clean(column.pop(0)) for column in columns], *columns]
 
 
 def _any_columns(
@@ -312,7 +313,7 @@ def _any_columns(
         del used[0]
     if not used:
         raise InputError(f'{path}: not {what}, cannot be read as CSV (it is empty); add a header')
-    header = [name.strip() for name in rows[used[0]]]
+    header = [clean(name) for name in rows[used[0]]]
     _check_header(header, path)
     width = len(header)
     while header and not header[-1]:  # columns that Excel leaves behind the table

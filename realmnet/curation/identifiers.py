@@ -4,8 +4,8 @@ An identifier is text and never a number: ``NA``, ``nan`` and ``007`` are names.
 invisible characters around it and is compared in Unicode's composed form (NFC); ``./a.jpg`` and
 ``x//a.jpg`` are ``a.jpg`` and ``x/a.jpg``, a back-slash separates folders. Different identifiers
 may still mean one patient or file: they *look alike* if they differ only by leading zeros, ``.0``,
-case, spaces or Unicode form (:func:`spelling`). That is said when a table is read, and refused
-where it would put one patient into two splits or count it twice.
+case, spaces, dashes or Unicode form (:func:`spelling`). That is said when a table is read, and
+refused where it would put one patient into two splits or count it twice.
 """
 
 from __future__ import annotations
@@ -22,14 +22,19 @@ from realmnet.errors import InputError, InputWarning
 _PLAIN = re.compile(r'[A-Za-z0-9_@-][A-Za-z0-9_@.-]*(/[A-Za-z0-9_@-][A-Za-z0-9_@.-]*)*')
 _LETTERS = string.ascii_letters.encode() + string.digits.encode() + b'_@-./\n'
 _INVISIBLE = '\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f'
-_HIDDEN = str.maketrans('', '', _INVISIBLE)
+# Word and Excel turn hyphens into dashes and apostrophes into quotes.
+_FOLDED = str.maketrans(
+    dict.fromkeys(_INVISIBLE)
+    | dict.fromkeys('\u2010\u2011\u2012\u2013\u2014\u2212', '-')
+    | dict.fromkeys('\u2018\u2019\u02bc', "'")
+)
 _EDGES = re.compile(rf'^[\s{_INVISIBLE}]+|[\s{_INVISIBLE}]+$')
 _SCIENTIFIC = re.compile(r'[-+]?\d([.,]\d+)?E\+\d+', re.IGNORECASE)
 _ZEROS = re.compile(r'(?<![\d.])0+(?=\d)')
 _DECIMALS = re.compile(r'(?<=\d)\.0*$')
 _PICTURE = re.compile(r'\.(jpe?g|jp2|png|tiff?|bmp|webp|dcm)$', re.IGNORECASE)
 #: In what identifiers differ that look alike.
-SPELLINGS = 'leading zeros, ".0", case, spaces or Unicode form'
+SPELLINGS = 'leading zeros, ".0", case, spaces, dashes or Unicode form'
 
 
 def all_plain(identifiers: Sequence[str]) -> bool:
@@ -117,8 +122,7 @@ def spelling(text: str) -> str:
     """
     if _PICTURE.search(text):
         return name_spelling(text)
-    text = unicodedata.normalize('NFKC', text).translate(_HIDDEN).casefold()
-    text = ''.join(unicodedata.normalize('NFKC', text).split()).lstrip("'")
+    text = ''.join(_folded(text).split()).lstrip("'")
     return _ZEROS.sub('', _DECIMALS.sub('', text))
 
 
@@ -131,8 +135,12 @@ def name_spelling(text: str) -> str:
     """
     if _PLAIN.fullmatch(text):
         return text.lower()
-    text = unicodedata.normalize('NFKC', text).translate(_HIDDEN).casefold()
-    return ' '.join(unicodedata.normalize('NFKC', text).split())
+    return ' '.join(_folded(text).split())
+
+
+def _folded(text: str) -> str:
+    text = unicodedata.normalize('NFKC', text).translate(_FOLDED).casefold()
+    return unicodedata.normalize('NFKC', text)
 
 
 def look_alikes(

@@ -14,6 +14,7 @@ import numpy as np
 
 from realmnet.curation.csv_files import as_number, column_hint, number_remedy, read_csv
 from realmnet.curation.identifiers import (
+    all_plain,
     clean,
     clean_name,
     identifier_problem,
@@ -101,8 +102,11 @@ class ScoreTable:
         return filenames
 
     def _names(self, column: str, cleaned: Callable[[str], str]) -> np.ndarray:
+        cells = self.columns[column]
+        if all(isinstance(cell, str) for cell in cells) and all_plain(cells):
+            return np.array(cells, dtype=object)  # nearly every file
         names = []
-        for row, cell in enumerate(self.columns[column]):
+        for row, cell in enumerate(cells):
             if isinstance(cell, str):
                 name = cleaned(cell)
                 problem = identifier_problem(name)
@@ -122,9 +126,9 @@ class ScoreTable:
         for place, column in enumerate(columns):
             cells = self.columns[column]
             try:
-                if any('_' in cell for cell in cells if isinstance(cell, str)):
-                    raise ValueError  # numpy takes 1_0 for ten
-                values[:, place] = np.array(cells, float)
+                if isinstance(cells[0], str) and '_' in ''.join(cells):
+                    raise ValueError  # Python takes 1_0 for ten
+                values[:, place] = list(map(float, cells))
             except (ValueError, TypeError):  # an empty cell, TRUE, or no number
                 for row, cell in enumerate(cells):
                     number = as_number(cell)

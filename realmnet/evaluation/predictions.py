@@ -142,11 +142,12 @@ def read_predictions(path: str | os.PathLike, classes: Sequence[str] | None = No
     """
     path = Path(path)
     absent = 'no such predictions file; tools/test.py --out writes one'
-    if path.suffix in ('.pkl', '.pickle', '.json') and not path.is_file():
+    suffix = path.suffix.lower()
+    if suffix in ('.pkl', '.pickle', '.json') and not path.is_file():
         raise InputError(f'{path}: {absent}')
-    if path.suffix in ('.pkl', '.pickle'):
+    if suffix in ('.pkl', '.pickle'):
         table, info = dump_table(path, classes), {}
-    elif path.suffix == '.json':
+    elif suffix == '.json':
         table, info = json_table(path)
     else:
         table, info = text_table(path, absent), {}

@@ -33,6 +33,8 @@ def read(tmp_path, content):
         (PLAIN, [2, 3]),
         (PLAIN.removesuffix('\n'), [2, 3]),
         ('\ufeff' + PLAIN.replace('\n', '\r\n'), [2, 3]),
+        ('\ufeff\ufeff' + PLAIN, [2, 3]),
+        (PLAIN.replace('filename', 'filename\u200b'), [2, 3]),
         (PLAIN.replace('\n', '\r'), [2, 3]),
         ('sep=,\n' + PLAIN, [3, 4]),
         ('"sep=,"\r\n' + PLAIN, [3, 4]),

@@ -39,6 +39,8 @@ ONE_PATIENT = [
     [NFC, NFD, 'JOSÉ'],
     ['Wang Li', 'WangLi', 'wang  li', 'Wang\u3000Li'],
     ["'007", '7'],
+    ['P-7', 'P\u20117', 'P\u20137'],
+    ["O'Brien", 'O\u2019Brien'],
 ]
 OTHER_PATIENTS = ['7', '70', '71', '7.1', '1.05', '1.5', 'P7', 'P-7', 'NA', 'nan', 'None', 'null',
                   'Inf', '1e5', '100000', 'Wang Li', 'Wang', '1.jpg', '01.jpg', '10', '0', 'O',
