@@ -34,7 +34,7 @@ _BEGINNINGS = {
     b'\xff\xfe': 'it is UTF-16',
     b'\xfe\xff': 'it is UTF-16',
 }
-_SEPARATORS = {';': "';'", '\t': 'tabs', '|': "'|'"}
+_SEPARATORS = {';': "';'", '，': 'full-width commas', '\t': 'tabs', '|': "'|'"}
 # How others call the columns that this project calls filename and ID.
 _OTHER_NAMES = {
     'filename': ('file', 'image', 'imagename', 'imagefile', 'imageid', 'imagepath', 'img',
@@ -193,28 +193,35 @@ def from_spreadsheet(text: str) -> str:
 
 
 def as_number(cell: object) -> float | None:
-    """Read a cell as a number; TRUE and FALSE are 1 and 0, an empty cell is NaN.
+    """Read a cell as a number; an empty one is NaN.
 
     Returns:
         None if it is no number; :func:`number_remedy` then says what it may be.
 
     Example:
-        >>> as_number(' 0.5'), as_number('TRUE'), as_number('0,5'), as_number('50%')
-        (0.5, 1.0, None, None)
+        >>> as_number(' 0.5'), as_number('0,5'), as_number('50%'), as_number('1_0')
+        (0.5, None, None, None)
     """
     if cell is None:
         return float('nan')
     if not isinstance(cell, str):
         return float(cell) if isinstance(cell, int | float) else None
     text = cell.strip()
-    if not text:
-        return float('nan')
-    if text.lower() in ('true', 'false'):
-        return float(text.lower() == 'true')
     try:
-        return None if '_' in text else float(text)
+        return None if '_' in text else float(text or 'nan')
     except ValueError:
         return None
+
+
+def as_flag(cell: object) -> float | None:
+    """Read a cell that should hold 0 or 1; TRUE and FALSE are these, others as numbers.
+
+    Example:
+        >>> as_flag('1.0'), as_flag('true'), as_flag('FALSE'), as_flag('yes')
+        (1.0, 1.0, 0.0, None)
+    """
+    text = cell.strip().lower() if isinstance(cell, str) else ''
+    return {'true': 1.0, 'false': 0.0}[text] if text in ('true', 'false') else as_number(cell)
 
 
 def number_remedy(cell: object) -> str:
@@ -369,6 +376,11 @@ def _check_header(header: list[str], path: Path) -> None:
         raise InputError(f'{path}: the header names no column; name them')
     if twice := sorted({name for name in named if named.count(name) > 1}):
         raise InputError(f'{path}: column(s) {twice} occur twice; keep one each')
+    for name in named:
+        if (again := re.fullmatch(r'(.+)\.\d+', name)) and again[1] in named:
+            raise InputError(
+                f'{path}: column {name!r} is what pandas makes of a second {again[1]!r}; keep one'
+            )
     by_case: dict[str, str] = {}
     for name in named:
         other = by_case.setdefault(name.casefold(), name)

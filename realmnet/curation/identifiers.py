@@ -30,6 +30,8 @@ _FOLDED = str.maketrans(
 )
 _EDGES = re.compile(rf'^[\s{_INVISIBLE}]+|[\s{_INVISIBLE}]+$')
 _SCIENTIFIC = re.compile(r'[-+]?\d([.,]\d+)?E\+\d+', re.IGNORECASE)
+_ERROR = re.compile(r'#(REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|N/A|#+)')
+_QUOTED = re.compile(r'=?"[^"]*"|\'[^\']*\'')
 _ZEROS = re.compile(r'(?<![\d.])0+(?=\d)')
 _DECIMALS = re.compile(r'(?<=\d)\.0*$')
 _PICTURE = re.compile(r'\.(jpe?g|jp2|png|tiff?|bmp|webp|dcm)$', re.IGNORECASE)
@@ -105,8 +107,10 @@ def identifier_problem(text: str) -> str:
         )
     if any(unicodedata.category(c) == 'Cc' for c in text):
         return 'holds a line break or another control character; close every quote, or rename'
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        return 'stands in quotes; take away the space before the first quote'
+    if _ERROR.fullmatch(text):
+        return 'is an error of a spreadsheet in place of a name; export it again'
+    if _QUOTED.fullmatch(text):
+        return 'stands in quotes; write it without, and without a space or = before them'
     return ''
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from realmnet.curation.csv_files import (
     CsvTable,
-    as_number,
+    as_flag,
     column_hint,
     number_remedy,
     read_csv,
@@ -351,7 +351,7 @@ def _labels(raw: CsvTable, name: str) -> np.ndarray:
     try:
         return np.frombuffer(bytes(map(_USUAL.__getitem__, cells)), np.int8)
     except KeyError:
-        values = [as_number(cell) for cell in cells]
+        values = [as_flag(cell) for cell in cells]
     bad = [row for row, value in enumerate(values) if value not in (0.0, 1.0)]
     if bad:
         first = bad[0]

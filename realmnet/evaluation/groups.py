@@ -103,7 +103,7 @@ def group_of(predictions: Predictions, name: str, table: str | os.PathLike) -> n
 def _said(values: np.ndarray, name: str, path: Path) -> np.ndarray:
     """Return the groups, and warn of those that look alike."""
     if alike := look_alikes(values):
-        warnings.warn(f'{path}: {alike_sentence(alike, name)}', InputWarning, stacklevel=3)
+        warnings.warn(f'{path}: {alike_sentence(alike, "group")}', InputWarning, stacklevel=3)
     return values
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from realmnet.curation.csv_files import as_number, column_hint, number_remedy, read_csv
+from realmnet.curation.csv_files import as_flag, as_number, column_hint, number_remedy, read_csv
 from realmnet.curation.identifiers import (
     all_plain,
     clean,
@@ -71,7 +71,7 @@ class ScoreTable:
             row = int(np.flatnonzero(~((scores >= 0) & (scores <= 1)).all(1))[0])
             problem = problem.replace(f'row {row + 1} holds', 'it holds')
             raise InputError(f'{self.place(row)}: {problem}')
-        truth = self._numbers(classes)
+        truth = self._numbers(classes, as_flag)
         wrong = np.flatnonzero(~np.isin(truth, (0, 1)).all(1))
         if len(wrong):
             raise InputError(
@@ -121,7 +121,11 @@ class ScoreTable:
             names.append(name)
         return np.array(names, dtype=object)
 
-    def _numbers(self, columns: Sequence[str]) -> np.ndarray:
+    def _numbers(
+        self,
+        columns: Sequence[str],
+        read: Callable[[object], float | None] = as_number,
+    ) -> np.ndarray:
         values = np.empty((len(self), len(columns)))
         for place, column in enumerate(columns):
             cells = self.columns[column]
@@ -131,7 +135,7 @@ class ScoreTable:
                 values[:, place] = list(map(float, cells))
             except (ValueError, TypeError):  # an empty cell, TRUE, or no number
                 for row, cell in enumerate(cells):
-                    number = as_number(cell)
+                    number = read(cell)
                     if number is None:
                         raise InputError(
                             f'{self.place(row)}: column {column} is {cell!r}, columns '

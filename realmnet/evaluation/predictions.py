@@ -159,6 +159,8 @@ def read_predictions(path: str | os.PathLike, classes: Sequence[str] | None = No
     needed = ['filename', *(c + SCORE for c in classes), *classes]
     missing = [name for name in needed if name not in table.columns]
     if missing or not classes:
+        if not classes:
+            missing = [c[: -len(SCORE)] + SCORE for c in table.columns if c.lower().endswith(SCORE)]
         raise InputError(
             f'{path}: column(s) {missing or ["<class>_score"]} missing; needed are filename, and '
             f'<class>_score and <class> for every class{column_hint(missing, table.columns)}'

@@ -55,6 +55,11 @@ def test_spellings_of_one_patient_look_alike(names):
         check_distinct(names)
 
 
+def test_names_with_odd_signs_are_names():
+    for name in ("O'Brien", '#7', '=SUM(A1)', '"Li" Wang', "'007", '1E5', '12e4', '#', 'a"b"'):
+        assert identifier_problem(name) == ''
+
+
 def test_different_patients_do_not():
     assert look_alikes(OTHER_PATIENTS) == []
 
@@ -109,6 +114,10 @@ def test_paths_have_one_form(name, meant):
         ('1e+16', 'digits are lost'),
         ('a\nb', 'line break'),
         ('"a"', 'quotes'),
+        ("'a'", 'quotes'),
+        ('="007"', 'quotes'),
+        ('#REF!', 'error of a spreadsheet'),
+        ('########', 'error of a spreadsheet'),
     ],
 )
 def test_what_is_no_identifier(text, problem):
