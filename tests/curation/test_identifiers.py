@@ -228,6 +228,12 @@ def test_pseudonyms_do_not_hide_look_alikes(tmp_path):
         Pseudonyms(tmp_path / 'key').table(table)
 
 
+def test_disk_and_table_give_one_pseudonym(tmp_path):
+    names = Pseudonyms(tmp_path / 'key')
+    assert names.filename(f'{NFD}/a.jpg') == names.filename(f'./{NFC}/a.jpg')
+    assert names.patient(NFD) == names.patient(f' {NFC}')
+
+
 @pytest.mark.filterwarnings('ignore::realmnet.errors.InputWarning')
 def test_verify_names_every_spelling(tmp_path):
     sets = tmp_path / 'ImageSets' / 'Main'
