@@ -8,6 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from realmnet.cli import run
+from realmnet.curation.identifiers import clean_name
 from realmnet.curation.label_table import read_label_table
 from realmnet.curation.outputs import make_folder, not_writable
 from realmnet.curation.synthetic.writer import read_record
@@ -113,7 +114,7 @@ def main() -> None:
     explainers = make_explainers(trained, args.method, args.stride, args.views)
     if args.labels:
         truth = classes_present(read_label_table(args.labels, trained.schema), args.each)
-        here = {picture.name: picture for picture in pictures}
+        here = {clean_name(picture.name): picture for picture in pictures}
         pictures = [here[name] for name in truth if name in here]
         if not pictures:
             raise InputError(
@@ -127,7 +128,7 @@ def main() -> None:
     make_folder(args.out)
     progress, rows, failed = Progress('pictures'), [], 0
     for done, picture in enumerate(pictures, start=1):
-        present = truth.get(picture.name)
+        present = truth.get(clean_name(picture.name))
         try:
             new = explain_picture(picture, trained, explainers, classes, args.threshold, present)
         except InputError as error:
