@@ -325,7 +325,9 @@ def _any_columns(
     width = len(header)
     while header and not header[-1]:  # columns that Excel leaves behind the table
         header.pop()
-    fitted = [_fitted(rows[i], header, width, f'{path}, line {lines[i]}') for i in used[1:]]
+    fitted = [rows[i] for i in used[1:]]
+    if any(len(row) != len(header) for row in fitted):
+        fitted = [_fitted(rows[i], header, width, f'{path}, line {lines[i]}') for i in used[1:]]
     columns = list(zip(*fitted, strict=True)) if fitted else [()] * len(header)
     return header, columns, lines[used[1:]]
 

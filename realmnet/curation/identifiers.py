@@ -67,8 +67,8 @@ def clean(text: str) -> str:
         >>> clean(' 007\u00a0'), clean('NA')
         ('007', 'NA')
     """
-    if _PLAIN.fullmatch(text):
-        return text  # nearly every one
+    if text.isascii():
+        return text.strip()  # nearly every one
     return unicodedata.normalize('NFC', _EDGES.sub('', text))
 
 
@@ -105,7 +105,7 @@ def identifier_problem(text: str) -> str:
             'is what a spreadsheet makes of a long number, whose last digits are lost; export it '
             'again with the column as text'
         )
-    if any(unicodedata.category(c) == 'Cc' for c in text):
+    if not text.isprintable() and any(unicodedata.category(c) == 'Cc' for c in text):
         return 'holds a line break or another control character; close every quote, or rename'
     if _ERROR.fullmatch(text):
         return 'is an error of a spreadsheet in place of a name; export it again'
@@ -143,6 +143,8 @@ def name_spelling(text: str) -> str:
 
 
 def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     text = unicodedata.normalize('NFKC', text).translate(_FOLDED).casefold()
     return unicodedata.normalize('NFKC', text)
 
