@@ -15,14 +15,8 @@ from pathlib import PurePosixPath, PureWindowsPath
 import numpy as np
 import pandas as pd
 
-from realmnet.curation.csv_files import (
-    CsvTable,
-    as_flag,
-    column_hint,
-    number_remedy,
-    read_csv,
-    write_csv,
-)
+from realmnet.curation.cells import as_flag, number_remedy
+from realmnet.curation.csv_files import CsvTable, column_hint, read_csv, write_csv
 from realmnet.curation.identifiers import (
     all_plain,
     clean,

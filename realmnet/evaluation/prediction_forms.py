@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from realmnet.curation.csv_files import as_flag, as_number, column_hint, number_remedy, read_csv
+from realmnet.curation.cells import as_flag, as_number, number_remedy
+from realmnet.curation.csv_files import column_hint, read_csv
 from realmnet.curation.identifiers import (
     all_plain,
     clean,
