@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from realmnet.curation.identifiers import clean
 from realmnet.curation.outputs import write_whole
 from realmnet.errors import InputError
 
@@ -33,7 +34,7 @@ _BEGINNINGS = {
     b'\xff\xfe': 'it is UTF-16',
     b'\xfe\xff': 'it is UTF-16',
 }
-_SEPARATORS = {';': "';'", '\t': 'tabs', '|': "'|'"}
+_SEPARATORS = {';': "';'", '，': 'full-width commas', '\t': 'tabs', '|': "'|'"}
 # How others call the columns that this project calls filename and ID.
 _OTHER_NAMES = {
     'filename': ('file', 'image', 'imagename', 'imagefile', 'imageid', 'imagepath', 'img',
@@ -191,41 +192,6 @@ def from_spreadsheet(text: str) -> str:
     return text[1:] if text[:1] == "'" and _FORMULA.match(text) else text
 
 
-def as_number(cell: object) -> float | None:
-    """Read a cell as a number; TRUE and FALSE are 1 and 0, an empty cell is NaN.
-
-    Returns:
-        None if it is no number; :func:`number_remedy` then says what it may be.
-
-    Example:
-        >>> as_number(' 0.5'), as_number('TRUE'), as_number('0,5'), as_number('50%')
-        (0.5, 1.0, None, None)
-    """
-    if cell is None:
-        return float('nan')
-    if not isinstance(cell, str):
-        return float(cell) if isinstance(cell, int | float) else None
-    text = cell.strip()
-    if not text:
-        return float('nan')
-    if text.lower() in ('true', 'false'):
-        return float(text.lower() == 'true')
-    try:
-        return None if '_' in text else float(text)
-    except ValueError:
-        return None
-
-
-def number_remedy(cell: object) -> str:
-    """Say what to do with a cell that :func:`as_number` cannot read."""
-    text = str(cell).strip()
-    if re.fullmatch(r'[-+]?\d*,\d+', text):
-        return 'write a decimal point in place of the decimal comma'
-    if text.endswith('%'):
-        return 'write fractions (0.9 for 90 %)'
-    return 'correct the file'
-
-
 def column_hint(missing: Iterable[str], header: Iterable[str]) -> str:
     """Say which column may have been meant by each missing one; ``''`` where none.
 
@@ -299,7 +265,7 @@ def _plain_columns(text: str) -> list[list[str]] | None:
     columns = [cells[place::width] for place in range(width)]
     if not all(map(str.strip, columns[0])):  # perhaps blank rows
         return None
-    return [[column.pop(0).strip() for column in columns], *columns]
+    return [[clean(column.pop(0)) for column in columns], *columns]
 
 
 def _any_columns(
@@ -312,12 +278,14 @@ def _any_columns(
         del used[0]
     if not used:
         raise InputError(f'{path}: not {what}, cannot be read as CSV (it is empty); add a header')
-    header = [name.strip() for name in rows[used[0]]]
+    header = [clean(name) for name in rows[used[0]]]
     _check_header(header, path)
     width = len(header)
     while header and not header[-1]:  # columns that Excel leaves behind the table
         header.pop()
-    fitted = [_fitted(rows[i], header, width, f'{path}, line {lines[i]}') for i in used[1:]]
+    fitted = [rows[i] for i in used[1:]]
+    if any(len(row) != len(header) for row in fitted):
+        fitted = [_fitted(rows[i], header, width, f'{path}, line {lines[i]}') for i in used[1:]]
     columns = list(zip(*fitted, strict=True)) if fitted else [()] * len(header)
     return header, columns, lines[used[1:]]
 
@@ -368,6 +336,11 @@ def _check_header(header: list[str], path: Path) -> None:
         raise InputError(f'{path}: the header names no column; name them')
     if twice := sorted({name for name in named if named.count(name) > 1}):
         raise InputError(f'{path}: column(s) {twice} occur twice; keep one each')
+    for name in named:
+        if (again := re.fullmatch(r'(.+)\.\d+', name)) and again[1] in named:
+            raise InputError(
+                f'{path}: column {name!r} is what pandas makes of a second {again[1]!r}; keep one'
+            )
     by_case: dict[str, str] = {}
     for name in named:
         other = by_case.setdefault(name.casefold(), name)

@@ -4,8 +4,8 @@ An identifier is text and never a number: ``NA``, ``nan`` and ``007`` are names.
 invisible characters around it and is compared in Unicode's composed form (NFC); ``./a.jpg`` and
 ``x//a.jpg`` are ``a.jpg`` and ``x/a.jpg``, a back-slash separates folders. Different identifiers
 may still mean one patient or file: they *look alike* if they differ only by leading zeros, ``.0``,
-case, spaces or Unicode form (:func:`spelling`). That is said when a table is read, and refused
-where it would put one patient into two splits or count it twice.
+case, spaces, dashes or Unicode form (:func:`spelling`). That is said when a table is read, and
+refused where it would put one patient into two splits or count it twice.
 """
 
 from __future__ import annotations
@@ -22,14 +22,21 @@ from realmnet.errors import InputError, InputWarning
 _PLAIN = re.compile(r'[A-Za-z0-9_@-][A-Za-z0-9_@.-]*(/[A-Za-z0-9_@-][A-Za-z0-9_@.-]*)*')
 _LETTERS = string.ascii_letters.encode() + string.digits.encode() + b'_@-./\n'
 _INVISIBLE = '\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f'
-_HIDDEN = str.maketrans('', '', _INVISIBLE)
+# Word and Excel turn hyphens into dashes and apostrophes into quotes.
+_FOLDED = str.maketrans(
+    dict.fromkeys(_INVISIBLE)
+    | dict.fromkeys('\u2010\u2011\u2012\u2013\u2014\u2212', '-')
+    | dict.fromkeys('\u2018\u2019\u02bc', "'")
+)
 _EDGES = re.compile(rf'^[\s{_INVISIBLE}]+|[\s{_INVISIBLE}]+$')
 _SCIENTIFIC = re.compile(r'[-+]?\d([.,]\d+)?E\+\d+', re.IGNORECASE)
+_ERROR = re.compile(r'#(REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|N/A|#+)')
+_QUOTED = re.compile(r'=?"[^"]*"|\'[^\']*\'')
 _ZEROS = re.compile(r'(?<![\d.])0+(?=\d)')
 _DECIMALS = re.compile(r'(?<=\d)\.0*$')
 _PICTURE = re.compile(r'\.(jpe?g|jp2|png|tiff?|bmp|webp|dcm)$', re.IGNORECASE)
 #: In what identifiers differ that look alike.
-SPELLINGS = 'leading zeros, ".0", case, spaces or Unicode form'
+SPELLINGS = 'leading zeros, ".0", case, spaces, dashes or Unicode form'
 
 
 def all_plain(identifiers: Sequence[str]) -> bool:
@@ -60,8 +67,8 @@ def clean(text: str) -> str:
         >>> clean(' 007\u00a0'), clean('NA')
         ('007', 'NA')
     """
-    if _PLAIN.fullmatch(text):
-        return text  # nearly every one
+    if text.isascii():
+        return text.strip()  # nearly every one
     return unicodedata.normalize('NFC', _EDGES.sub('', text))
 
 
@@ -78,7 +85,8 @@ def clean_name(text: str) -> str:
         return text
     text = clean(text).replace('\\', '/')
     root = '/' if text.startswith('/') else ''
-    return root + '/'.join(part for part in text.split('/') if part not in ('', '.'))
+    parts = (_EDGES.sub('', part) for part in text.split('/'))
+    return root + '/'.join(part for part in parts if part not in ('', '.'))
 
 
 def identifier_problem(text: str) -> str:
@@ -97,10 +105,12 @@ def identifier_problem(text: str) -> str:
             'is what a spreadsheet makes of a long number, whose last digits are lost; export it '
             'again with the column as text'
         )
-    if any(unicodedata.category(c) == 'Cc' for c in text):
+    if not text.isprintable() and any(unicodedata.category(c) == 'Cc' for c in text):
         return 'holds a line break or another control character; close every quote, or rename'
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        return 'stands in quotes; take away the space before the first quote'
+    if _ERROR.fullmatch(text):
+        return 'is an error of a spreadsheet in place of a name; export it again'
+    if _QUOTED.fullmatch(text):
+        return 'stands in quotes; write it without, and without a space or = before them'
     return ''
 
 
@@ -116,8 +126,7 @@ def spelling(text: str) -> str:
     """
     if _PICTURE.search(text):
         return name_spelling(text)
-    text = unicodedata.normalize('NFKC', text).translate(_HIDDEN).casefold()
-    text = ''.join(unicodedata.normalize('NFKC', text).split()).lstrip("'")
+    text = ''.join(_folded(text).split()).lstrip("'")
     return _ZEROS.sub('', _DECIMALS.sub('', text))
 
 
@@ -130,8 +139,14 @@ def name_spelling(text: str) -> str:
     """
     if _PLAIN.fullmatch(text):
         return text.lower()
-    text = unicodedata.normalize('NFKC', text).translate(_HIDDEN).casefold()
-    return ' '.join(unicodedata.normalize('NFKC', text).split())
+    return ' '.join(_folded(text).split())
+
+
+def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    text = unicodedata.normalize('NFKC', text).translate(_FOLDED).casefold()
+    return unicodedata.normalize('NFKC', text)
 
 
 def look_alikes(

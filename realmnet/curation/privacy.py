@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from realmnet.curation.content import Content
-from realmnet.curation.identifiers import check_distinct
+from realmnet.curation.identifiers import check_distinct, clean, clean_name
 from realmnet.curation.label_table import FILENAME, PATIENT, LabelTable, check_label_table
 from realmnet.curation.outputs import beside
 from realmnet.curation.sources import PSMM_SOURCES
@@ -69,11 +69,13 @@ class Pseudonyms:
 
     def patient(self, name: str) -> str:
         """Return the pseudonym of a patient identifier; a PSMM source stays before it."""
+        name = clean(name)
         prefix = name.partition('-')[0] if self._is_patient(name) else 'patient'
         return self._remember(name, f'{prefix}-{self._digest("patient", name, 10)}')
 
     def filename(self, name: str) -> str:
         """Return the pseudonym of a file name, folders included; the suffix stays."""
+        name = clean_name(name)  # as tables have it, however the disk spells it
         path = PurePosixPath(name)
         folders = [self._remember(part, f'folder-{self._digest("folder", part, 8)}')
                    for part in path.parent.parts]  # fmt: skip

@@ -24,10 +24,10 @@ def read_schema(text: str) -> LabelSchema:
         7
     """
     path = Path(text)
-    if path.suffix != '.json':
+    if path.suffix.lower() != '.json':
         return get_schema(text)
     try:
-        fields = json.loads(path.read_text(encoding='utf-8'))
+        fields = json.loads(path.read_text(encoding='utf-8-sig'))
     except (OSError, ValueError) as error:
         raise LabelTableError(f'{path}: not a readable JSON file ({error})') from None
     if not isinstance(fields, dict):

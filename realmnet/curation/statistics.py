@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from realmnet.curation.csv_files import as_number, column_hint, number_remedy, read_csv
+from realmnet.curation.cells import as_number, number_remedy
+from realmnet.curation.csv_files import column_hint, read_csv
 from realmnet.curation.identifiers import check_distinct, clean, identifier_problem
 from realmnet.curation.label_table import LabelTable
 from realmnet.curation.protocols import Counts

@@ -238,7 +238,7 @@ def agreement(first: LabelTable, second: LabelTable) -> dict[str, float]:
     if alike:
         raise InputError(
             f'{first.source} has {alike[0][0]!r} and {second.source} {alike[0][1]!r}, which differ '
-            f'only by case, spaces or Unicode form ({len(alike)} such pair(s)); write each '
+            f'only by case, spaces, dashes or Unicode form ({len(alike)} such pair(s)); write each '
             'picture in one way'
         )
     place = {name: row for row, name in enumerate(second.filenames)}

@@ -57,7 +57,7 @@ def group_of(predictions: Predictions, name: str, table: str | os.PathLike) -> n
         cells = groups.columns
     if name not in cells:
         if name == 'source':
-            return sources(predictions)
+            return _said(sources(predictions), name, path)
         raise InputError(
             f'{path}: no column {name!r}, found {list(cells)}{column_hint([name], cells)}; add it, '
             f'or name a CSV with {name!r} and filename or ID'
@@ -96,9 +96,15 @@ def group_of(predictions: Predictions, name: str, table: str | os.PathLike) -> n
     values = [known[who] or 'unknown' for who in wanted]
     if name == 'age':
         values = [_age(value, path) for value in values]
-    elif alike := look_alikes(values):
-        warnings.warn(f'{path}: {alike_sentence(alike, name)}', InputWarning, stacklevel=2)
-    return np.array(values, dtype=object)
+        return np.array(values, dtype=object)
+    return _said(np.array(values, dtype=object), name, path)
+
+
+def _said(values: np.ndarray, name: str, path: Path) -> np.ndarray:
+    """Return the groups, and warn of those that look alike."""
+    if alike := look_alikes(values):
+        warnings.warn(f'{path}: {alike_sentence(alike, "group")}', InputWarning, stacklevel=3)
+    return values
 
 
 def _age(value: str, path: Path) -> str:

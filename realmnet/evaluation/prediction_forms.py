@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from realmnet.curation.cells import as_flag, as_number, number_remedy
 from realmnet.curation.class_names import SCORE
-from realmnet.curation.csv_files import as_number, column_hint, number_remedy, read_csv
+from realmnet.curation.csv_files import column_hint, read_csv
 from realmnet.curation.identifiers import (
+    all_plain,
     clean,
     clean_name,
     identifier_problem,
@@ -69,7 +71,7 @@ class ScoreTable:
             row = int(np.flatnonzero(~((scores >= 0) & (scores <= 1)).all(1))[0])
             problem = problem.replace(f'row {row + 1} holds', 'it holds')
             raise InputError(f'{self.place(row)}: {problem}')
-        truth = self._numbers(classes)
+        truth = self._numbers(classes, as_flag)
         wrong = np.flatnonzero(~np.isin(truth, (0, 1)).all(1))
         if len(wrong):
             raise InputError(
@@ -100,8 +102,11 @@ class ScoreTable:
         return filenames
 
     def _names(self, column: str, cleaned: Callable[[str], str]) -> np.ndarray:
+        cells = self.columns[column]
+        if all(isinstance(cell, str) for cell in cells) and all_plain(cells):
+            return np.array(cells, dtype=object)  # nearly every file
         names = []
-        for row, cell in enumerate(self.columns[column]):
+        for row, cell in enumerate(cells):
             if isinstance(cell, str):
                 name = cleaned(cell)
                 problem = identifier_problem(name)
@@ -116,17 +121,21 @@ class ScoreTable:
             names.append(name)
         return np.array(names, dtype=object)
 
-    def _numbers(self, columns: Sequence[str]) -> np.ndarray:
+    def _numbers(
+        self,
+        columns: Sequence[str],
+        read: Callable[[object], float | None] = as_number,
+    ) -> np.ndarray:
         values = np.empty((len(self), len(columns)))
         for place, column in enumerate(columns):
             cells = self.columns[column]
             try:
-                if any('_' in cell for cell in cells if isinstance(cell, str)):
-                    raise ValueError  # numpy takes 1_0 for ten
-                values[:, place] = np.array(cells, float)
+                if isinstance(cells[0], str) and '_' in ''.join(cells):
+                    raise ValueError  # Python takes 1_0 for ten
+                values[:, place] = list(map(float, cells))
             except (ValueError, TypeError):  # an empty cell, TRUE, or no number
                 for row, cell in enumerate(cells):
-                    number = as_number(cell)
+                    number = read(cell)
                     if number is None:
                         raise InputError(
                             f'{self.place(row)}: column {column} is {cell!r}, columns '

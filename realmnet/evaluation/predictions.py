@@ -168,11 +168,12 @@ def read_predictions(path: str | os.PathLike, classes: Sequence[str] | None = No
     """
     path = Path(path)
     absent = 'no such predictions file; tools/test.py --out writes one'
-    if path.suffix in ('.pkl', '.pickle', '.json') and not path.is_file():
+    suffix = path.suffix.lower()
+    if suffix in ('.pkl', '.pickle', '.json') and not path.is_file():
         raise InputError(f'{path}: {absent}')
-    if path.suffix in ('.pkl', '.pickle'):
+    if suffix in ('.pkl', '.pickle'):
         table, info = dump_table(path, classes), {}
-    elif path.suffix == '.json':
+    elif suffix == '.json':
         table, info = json_table(path)
     else:
         table, info = text_table(path, absent), {}
@@ -184,6 +185,8 @@ def read_predictions(path: str | os.PathLike, classes: Sequence[str] | None = No
     needed = ['filename', *(c + SCORE for c in classes), *classes]
     missing = [name for name in needed if name not in table.columns]
     if missing or not classes:
+        if not classes:
+            missing = [c[: -len(SCORE)] + SCORE for c in table.columns if c.lower().endswith(SCORE)]
         raise InputError(
             f'{path}: column(s) {missing or ["<class>_score"]} missing; needed are filename, and '
             f'<class>_score and <class> for every class{column_hint(missing, table.columns)}'

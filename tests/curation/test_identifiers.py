@@ -39,6 +39,8 @@ ONE_PATIENT = [
     [NFC, NFD, 'JOSÉ'],
     ['Wang Li', 'WangLi', 'wang  li', 'Wang\u3000Li'],
     ["'007", '7'],
+    ['P-7', 'P\u20117', 'P\u20137'],
+    ["O'Brien", 'O\u2019Brien'],
 ]
 OTHER_PATIENTS = ['7', '70', '71', '7.1', '1.05', '1.5', 'P7', 'P-7', 'NA', 'nan', 'None', 'null',
                   'Inf', '1e5', '100000', 'Wang Li', 'Wang', '1.jpg', '01.jpg', '10', '0', 'O',
@@ -51,6 +53,11 @@ def test_spellings_of_one_patient_look_alike(names):
     assert len({spelling(clean(name)) for name in names}) == 1
     with pytest.raises(InputError, match='differ only by leading zeros'):
         check_distinct(names)
+
+
+def test_names_with_odd_signs_are_names():
+    for name in ("O'Brien", '#7', '=SUM(A1)', '"Li" Wang', "'007", '1E5', '12e4', '#', 'a"b"'):
+        assert identifier_problem(name) == ''
 
 
 def test_different_patients_do_not():
@@ -87,6 +94,8 @@ def test_published_files_are_written_as_they_are(image_sets, tmp_path):
         (' a.jpg\u00a0', 'a.jpg'),
         ('\ufeffa.jpg', 'a.jpg'),
         (f'{NFD}.jpg', f'{NFC}.jpg'),
+        ('x /a.jpg', 'x/a.jpg'),
+        ('x /', 'x'),
         ('../a.jpg', '../a.jpg'),
         ('A.JPG', 'A.JPG'),
         ('.hidden.jpg', '.hidden.jpg'),
@@ -105,6 +114,10 @@ def test_paths_have_one_form(name, meant):
         ('1e+16', 'digits are lost'),
         ('a\nb', 'line break'),
         ('"a"', 'quotes'),
+        ("'a'", 'quotes'),
+        ('="007"', 'quotes'),
+        ('#REF!', 'error of a spreadsheet'),
+        ('########', 'error of a spreadsheet'),
     ],
 )
 def test_what_is_no_identifier(text, problem):
@@ -213,6 +226,12 @@ def test_pseudonyms_do_not_hide_look_alikes(tmp_path):
     table = psmm_table([('x_1.jpg', 'S0A1'), ('X_2.jpg', 'S0A1')])
     with pytest.raises(InputError, match='differ only by'):
         Pseudonyms(tmp_path / 'key').table(table)
+
+
+def test_disk_and_table_give_one_pseudonym(tmp_path):
+    names = Pseudonyms(tmp_path / 'key')
+    assert names.filename(f'{NFD}/a.jpg') == names.filename(f'./{NFC}/a.jpg')
+    assert names.patient(NFD) == names.patient(f' {NFC}')
 
 
 @pytest.mark.filterwarnings('ignore::realmnet.errors.InputWarning')

@@ -75,6 +75,8 @@ def test_tables_are_read_as_a_person_means_them(tmp_path, text):
         (PLAIN.replace('0.2', '20'), r'line 3 \(b.jpg\).*percentage'),
         (PLAIN.replace('0.2', ''), r'line 3 \(b.jpg\).*NaN'),
         (PLAIN.replace('0.2', '0_2'), r'line 3 \(b.jpg\).*must hold numbers'),
+        (PLAIN.replace('0.2', 'TRUE'), r'line 3 \(b.jpg\).*must hold numbers'),
+        (PLAIN.replace('_score', '_Score'), "found 'N_Score', expected 'N_score'"),
         (PLAIN.replace('1,0\n', '1,\n'), r'line 3 \(b.jpg\): a truth is not 0 or 1'),
         (PLAIN.replace(',ID', ',id'), "no column ID.*found 'id', expected 'ID'"),
         (PLAIN.replace(',ID', ',patient'), "no column ID.*found 'patient'"),
@@ -253,5 +255,5 @@ def test_tables_of_groups_name_patients_in_any_spelling_of_spaces(tmp_path):
     groups = group_of(predictions(NAMES, PATIENTS), 'sex', path)
     assert groups.tolist() == ['F', 'F', 'M', 'M', 'F', 'F', 'M', 'M']
     path.write_text('ID,sex\n001,F\n002,f\n003,F\n004,M\n')
-    with pytest.warns(InputWarning, match="'F' and 'f'"):
+    with pytest.warns(InputWarning, match="groups 'F' and 'f'"):
         group_of(predictions(NAMES, PATIENTS), 'sex', path)

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from realmnet.curation.label_table import read_label_table
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOOLS = REPOSITORY / 'tools' / 'dataset_tools'
 NAMES = ['prepare_images', 'partition', 'imbalance', 'resample', 'make_protocols', 'subset',
@@ -230,3 +232,47 @@ def test_prepare_reports_what_it_could_not_read(tmp_path):
 
 def test_statistics_of_bad_input(tmp_path):
     fails('no training list', 'statistics', tmp_path, '--out', tmp_path / 'out')
+
+
+def test_one_patient_in_three_spellings_is_no_sound_data_set(root):
+    sets = root / 'ImageSets' / 'Main'
+    for name, row in (('train', 'a.jpg,007'), ('val', 'c.jpg,7'), ('test', './a.jpg,7.0')):
+        (sets / f'{name}.csv').write_text(f'{HEADER}\n1,0,1,0,0,0,0,{row}\n')
+    done = tool('verify', root, '--labels-only')
+    assert done.returncode == 1
+    for named in ('007 and 7)', '007 and 7.0)', "a.jpg (written './a.jpg')"):
+        assert named in done.stdout
+    fails("'007' of train", 'make_protocols', root)
+
+
+def test_formulas_pass_no_tool_and_are_read_back(root, tmp_path):
+    train = root / 'ImageSets' / 'Main' / 'train.csv'
+    lines = train.read_text().splitlines()
+    evil = [line.replace('SUSTech', '=SUM(A1)-SUSTech') for line in lines]
+    train.write_text('\n'.join(evil) + '\n')
+    succeeds('partition', train, tmp_path / 'split')
+    succeeds('subset', train, tmp_path / 'part', '--shares', 1)
+    succeeds('resample', train, tmp_path / 'more.csv', '--method', 'lp-ros', '--ratio', 0.01)
+    for path in [*tmp_path.rglob('split/*.csv'), *tmp_path.rglob('part/*.csv'),
+                 tmp_path / 'more.csv']:  # fmt: skip
+        with path.open(newline='') as file:
+            cells = [cell for row in csv.reader(file) for cell in row]
+        assert not [cell for cell in cells if cell.startswith('=')]
+        if 'part' in str(path):
+            assert sum(cell.startswith("'=SUM(A1)-") for cell in cells) == 120
+    back = read_label_table(tmp_path / 'part' / 'train_100.csv')
+    assert back.frame.equals(read_label_table(train).frame)
+
+
+def test_patients_that_look_alike_are_not_split(tmp_path):
+    labels = write_rows(tmp_path / 'labels.csv', 40)
+    labels.write_text(labels.read_text().replace('SUSTech-1\n', 'sustech-01\n', 1))
+    for name in ('partition', 'subset'):
+        done = tool(name, labels, tmp_path / 'out')
+        assert done.returncode == 1
+        warning, error = done.stderr.splitlines()
+        assert warning.startswith(f'warning: {labels}: patients ')
+        assert error.startswith('error: ')
+        assert "'SUSTech-1' and 'sustech-01'" in warning
+        assert "'SUSTech-1' and 'sustech-01'" in error
+    assert not (tmp_path / 'out').exists()

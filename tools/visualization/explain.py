@@ -9,6 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from realmnet.cli import run
 from realmnet.curation.content import told, unchanged
+from realmnet.curation.identifiers import clean_name
 from realmnet.curation.label_table import read_label_table
 from realmnet.curation.outputs import make_folder, not_writable
 from realmnet.curation.synthetic import in_synthetic
@@ -188,7 +189,7 @@ def main() -> None:
     explainers = make_explainers(trained, args.method, args.stride, args.views)
     if args.labels:
         truth = classes_present(read_label_table(args.labels, trained.schema), args.each)
-        here = {picture.name: picture for picture in pictures}
+        here = {clean_name(picture.name): picture for picture in pictures}
         pictures = [here[name] for name in truth if name in here]
         if not pictures:
             raise InputError(
@@ -214,7 +215,7 @@ def main() -> None:
     for _, sentence in closed:
         print(f'error: {sentence}', file=sys.stderr)
     for done, picture in enumerate(pictures, start=1):
-        present = truth.get(picture.name)
+        present = truth.get(clean_name(picture.name))
         try:
             with unchanged(picture.path) as content:
                 new = explain_picture(
