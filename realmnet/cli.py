@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 from realmnet.errors import InputError
 
@@ -60,7 +60,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _is_full(folder: str) -> bool:
-    return os.path.isdir(folder) and shutil.disk_usage(folder).free < 1 << 20
+    return Path(folder).is_dir() and shutil.disk_usage(folder).free < 1 << 20
 
 
 def _about_workers(text: str) -> str:

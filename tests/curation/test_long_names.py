@@ -23,7 +23,7 @@ def test_a_name_that_fits_can_be_written(tmp_path, write):
 
 
 def test_a_name_that_does_not_fit_is_told_its_length(tmp_path):
-    with pytest.raises(InputError, match='its name has 256 bytes .* shorten it'):
+    with pytest.raises(InputError, match=r'its name has 256 bytes .* shorten it'):
         write_whole(tmp_path / ('x' * 256), b'')
 
 

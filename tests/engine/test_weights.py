@@ -1,4 +1,5 @@
 import logging
+import re
 
 import pytest
 import torch
@@ -162,11 +163,8 @@ def as_timm(state):
         new = key.replace('conv2d.', 'conv.').replace('bn2d.', 'bn.')
         new = new.replace('patch_embed.seq.0', 'patch_embed.conv1')
         new = new.replace('patch_embed.seq.2', 'patch_embed.conv2')
-        stage = new.split('.')[1]
-        new = (
-            new.replace(f'stages.{stage}.downsample', f'stages.{int(stage or 0) + 1}.downsample')
-            if ('downsample' in new)
-            else new
+        new = re.sub(
+            r'stages\.(\d)\.downsample', lambda m: f'stages.{int(m[1]) + 1}.downsample', new
         )
         renamed[new.replace('norm3', 'head.norm')] = value
     return renamed
