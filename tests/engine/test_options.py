@@ -1,6 +1,8 @@
 """Which ``--cfg-options`` are taken, and which are refused with what sentence."""
 
 import argparse
+import copy
+import functools
 import re
 import shlex
 from pathlib import Path
@@ -26,8 +28,15 @@ def parsed(*words):
     return parser.parse_args(['--cfg-options', *words]).cfg_options
 
 
+@functools.cache
+def read(config, fragments):
+    return load_config(config, fragments=fragments)
+
+
 def configured(*words, config=PAPER, fragments=()):
-    return load_config(config, parsed(*words), fragments)
+    cfg = copy.deepcopy(read(config, tuple(fragments)))
+    apply_options(cfg, parsed(*words))
+    return cfg
 
 
 def at(cfg, dotted):
@@ -97,6 +106,10 @@ def test_what_something_reads_is_set(words, expected):
         ('launcher=pytorch', 'would have no effect: the tools take --launcher'),
         ('custom_imports.imports=[os]', 'would have no effect'),
         ('train_cfg.=1', "train_cfg has no ''"),
+        ('TRAIN_CFG.max_epochs=1', 'did you mean train_cfg'),
+        ('pretrained=3', 'pretrained .*got 3'),
+        ('train_dataloader.num_workers=2.5', 'is a whole number'),
+        ('optim_wrapper.optimizer.betas=0.9', r'is a tuple \(\(0.9, 0.999\)\)'),
     ],
 )
 def test_what_nothing_reads_is_refused(words, message):
