@@ -372,9 +372,10 @@ def _unknown(
         raise InputError(f'{place}: unknown key {dotted!r}: it is not read any more: {sentence}')
     near = _near(part, known)
     shown = [*known[:_SHOWN], '...'] if len(known) > _SHOWN else known
-    hint = f'there are {", ".join(shown)}' if known else 'it is empty'
+    whose = f'{kind} takes' if isinstance(kind, str) and path else 'there are'
+    hint = f'{whose} {", ".join(shown)}' if known else 'it is empty'
     hint = f'did you mean {" or ".join(near)}?' if near else hint
-    name = f'{".".join(path)} ({kind})' if isinstance(kind, str) and path else '.'.join(path)
+    name = '.'.join(path)
     where = f'{name} has no {part!r}' if path else f'the config has no {part!r}'
     raise InputError(f'{place}: unknown key {dotted!r}: {where}; {hint}')
 
