@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 from realmnet.errors import InputError, InputWarning
 
@@ -15,6 +17,12 @@ warnings.filterwarnings('ignore', message='This DataLoader will create')
 warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
 
 _WITH_CODE = warnings.formatwarning
+_SHARED = '/dev/shm'  # noqa: S108 (looked at, not written to)
+_CRAMPED = (
+    'the workers of a dataloader found no room in /dev/shm for their batches; set '
+    'train_dataloader.num_workers=0 (and val_, test_dataloader) with --cfg-options, or give the '
+    'container more, docker run --shm-size=8g'
+)
 
 
 def run(main: Callable[[], None]) -> None:
@@ -49,7 +57,12 @@ def run(main: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG):
             raise
-        _stop(f'{error.filename or "the disk"}: {error.strerror}')
+        full = error.errno == errno.ENOSPC and not error.filename and _is_full(_SHARED)
+        _stop(_CRAMPED if full else f'{error.filename or "the disk"}: {error.strerror}')
+
+
+def _is_full(folder: str) -> bool:
+    return Path(folder).is_dir() and shutil.disk_usage(folder).free < 1 << 20
 
 
 def _one_line(message, category, *place) -> str:
@@ -63,11 +76,7 @@ def _about_workers(text: str) -> str:
     """Say what torch's message about a dead or cramped dataloader worker means; else nothing."""
     lower = text.lower()
     if 'shared memory' in lower or 'shm' in lower or 'bus error' in lower:
-        return (
-            'the workers of a dataloader found no room in /dev/shm for their batches; set '
-            'train_dataloader.num_workers=0 (and val_, test_dataloader) with --cfg-options, or '
-            'give the container more, docker run --shm-size=8g'
-        )
+        return _CRAMPED
     if 'dataloader worker' in lower and 'killed by signal: killed' in lower:
         return (
             'the system ended a worker of a dataloader, mostly for want of memory; set fewer '

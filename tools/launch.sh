@@ -4,6 +4,10 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 processes=$1
+if ! [[ $processes =~ ^[1-9][0-9]*$ ]]; then
+    echo "error: the number of processes must be 1 or more, got '$processes'" >&2
+    exit 2
+fi
 
 python=${PYTHON:-python}
 if [ -z "${PYTHON:-}${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ] && [ -x "$root/.venv/bin/python" ]; then

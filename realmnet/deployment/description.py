@@ -53,6 +53,10 @@ _THRESHOLDS_KINDS = {
 }  # fmt: skip
 
 
+class ClassNameError(InputError):
+    """Names of classes that findings could not tell apart."""
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """From a picture to what the network takes, as in training.
@@ -339,7 +343,7 @@ def _check_columns(schema: LabelSchema) -> None:
     own = ['pathologic_myopia'] if has_diagnosis(schema) else []
     columns = Counter([*classes, *own, *(name + SCORE for name in (*classes, *own))])
     if repeated := [name for name, number in columns.items() if number > 1]:
-        raise InputError(
+        raise ClassNameError(
             f'the class names {list(classes)} make two columns {repeated[0]!r}; rename the class'
         )
 

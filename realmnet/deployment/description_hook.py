@@ -15,7 +15,7 @@ from realmnet.curation.label_table import LabelSchema, get_schema
 from realmnet.curation.synthetic import is_synthetic
 from realmnet.datasets.label_table_dataset import LabelTableDataset
 from realmnet.deployment.describe import describe, how_prepared
-from realmnet.deployment.description import KEY, ModelDescription, Training
+from realmnet.deployment.description import KEY, ClassNameError, ModelDescription, Training
 from realmnet.engine.config import datasets
 from realmnet.errors import InputError
 
@@ -128,7 +128,8 @@ class DescriptionHook(Hook):
         """Say at the start, once, if checkpoints will have no description.
 
         Raises:
-            InputError: If the size of the pictures is not the backbone's.
+            InputError: If the size of the pictures is not the backbone's, or the names of the
+                classes could not stand in findings.
         """
         for name in ('train', 'val'):
             loader = getattr(runner, f'{name}_loop', None)
@@ -136,6 +137,8 @@ class DescriptionHook(Hook):
                 check_size(runner.cfg.model, loader.dataloader.dataset, f'{name}_dataloader')
         try:
             describe_config(runner.cfg)
+        except ClassNameError:
+            raise
         except InputError as error:
             self._described = False
             runner.logger.warning(

@@ -282,7 +282,8 @@ def _check_value(
     fits = same_type(old, value)
     if old is None and value is not None and allowed is False:
         fits = False
-    if isinstance(value, float) and whole and not isinstance(old, float) and allowed is False:
+    counted = old is NOTHING or old is None or isinstance(old, int)
+    if isinstance(value, float) and whole and counted and allowed is False:
         raise InputError(f'{place}: {dotted} is a whole number ({old!r}), got {value!r}')
     if value is None and parameter is not None and parameter.default is not None:
         fits = allowed is not False and parameter.default is not parameter.empty
@@ -308,7 +309,7 @@ def _name(value: Any) -> str:
 
 def _check_type(value: Any, dotted: str, place: str) -> None:
     if is_type_name(value) and not registered(value):
-        near = difflib.get_close_matches(value, registered_names(), 3, _DID_YOU_MEAN)
+        near = _near(value, registered_names())
         hint = f'; did you mean {" or ".join(near)}?' if near else ''
         raise InputError(f'{place}: {dotted}: {value!r} is not a registered class{hint}')
 
@@ -356,6 +357,12 @@ def _check_text(value: Any, parameter: Any, dotted: str, place: str) -> None:
         )
 
 
+def _near(word: str, known: Sequence[str]) -> list[str]:
+    """Names that a word may be meant for, whatever its case."""
+    lower = {name.lower(): name for name in known}
+    return [lower[n] for n in difflib.get_close_matches(word.lower(), lower, 3, _DID_YOU_MEAN)]
+
+
 def _unknown(
     place: str, dotted: str, part: str, path: Sequence[str], known: Sequence[str], kind: Any
 ) -> None:
@@ -363,11 +370,12 @@ def _unknown(
     sentence = today(dotted)
     if not path and sentence:
         raise InputError(f'{place}: unknown key {dotted!r}: it is not read any more: {sentence}')
-    near = difflib.get_close_matches(part, known, 3, _DID_YOU_MEAN)
+    near = _near(part, known)
     shown = [*known[:_SHOWN], '...'] if len(known) > _SHOWN else known
-    hint = f'there are {", ".join(shown)}' if known else 'it is empty'
+    whose = f'{kind} takes' if isinstance(kind, str) and path else 'there are'
+    hint = f'{whose} {", ".join(shown)}' if known else 'it is empty'
     hint = f'did you mean {" or ".join(near)}?' if near else hint
-    name = f'{".".join(path)} ({kind})' if isinstance(kind, str) and path else '.'.join(path)
+    name = '.'.join(path)
     where = f'{name} has no {part!r}' if path else f'the config has no {part!r}'
     raise InputError(f'{place}: unknown key {dotted!r}: {where}; {hint}')
 

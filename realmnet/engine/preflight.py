@@ -47,7 +47,7 @@ def check_shared_memory(cfg: Config, loaders: Sequence[str], processes: int = 1)
         workers = loader.get('num_workers') or 0
         batches = workers * (loader.get('prefetch_factor') or 2) * processes
         batch = (loader.get('batch_size') or 1) * 3 * width * height
-        if batches * batch > free:
+        if workers and batches * batch > free:
             raise InputError(
                 f'{SHARED_MEMORY} has {free / 1e6:.1f} MB free, but the {workers} workers of '
                 f'{name}_dataloader hand over batches through it, {batches} x {batch / 1e6:.1f} '

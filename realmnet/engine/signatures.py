@@ -167,6 +167,10 @@ def top_level() -> Takes:
     result = Takes(takes(Runner))
     for name in ('cfg', 'self'):
         result.pop(name, None)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    result['pretrained'] = inspect.Parameter(
+        'pretrained', kind, default=None, annotation=str | None
+    )
     return result.add(_names(*_READ))
 
 
@@ -254,6 +258,13 @@ _PLAIN = {
 }  # fmt: skip
 
 
+# Annotations that stay text, because others beside them cannot be looked up.
+_WRITTEN = {
+    'int': int, 'float': float, 'bool': bool, 'str': str, 'int | None': int | None,
+    'Optional[int]': int | None, 'Optional[str]': str | None, 'Optional[float]': float | None,
+}  # fmt: skip
+
+
 def admits(annotation: Any, value: Any) -> bool | None:
     """Whether an argument's annotation allows a value; None if it does not say.
 
@@ -261,6 +272,7 @@ def admits(annotation: Any, value: Any) -> bool | None:
         >>> admits(int | None, 2.5), admits(float, 3), admits('later', 3), admits(int, True)
         (False, True, None, False)
     """
+    annotation = _WRITTEN.get(annotation, annotation) if isinstance(annotation, str) else annotation
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType):
         answers = [admits(choice, value) for choice in typing.get_args(annotation)]

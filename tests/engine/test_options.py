@@ -1,6 +1,8 @@
 """Which ``--cfg-options`` are taken, and which are refused with what sentence."""
 
 import argparse
+import copy
+import functools
 import re
 import shlex
 from pathlib import Path
@@ -26,8 +28,15 @@ def parsed(*words):
     return parser.parse_args(['--cfg-options', *words]).cfg_options
 
 
+@functools.cache
+def read(config, fragments):
+    return load_config(config, fragments=fragments)
+
+
 def configured(*words, config=PAPER, fragments=()):
-    return load_config(config, parsed(*words), fragments)
+    cfg = copy.deepcopy(read(config, tuple(fragments)))
+    apply_options(cfg, parsed(*words))
+    return cfg
 
 
 def at(cfg, dotted):
@@ -74,12 +83,12 @@ def test_what_something_reads_is_set(words, expected):
     [
         ('data_rooot=/nowhere', 'did you mean data_root'),
         ('train_cfg.max_epoch=1', 'did you mean max_epochs'),
-        ('model.head.lamda=3', r'model.head \(ResidualAttentionHead\) .* did you mean lam\?'),
+        ('model.head.lamda=3', r'model.head has no .lamda.; did you mean lam\?'),
         ('default_hooks.checkpoint.save_bets=x', 'did you mean save_best'),
         ('default_hooks.early_stopping.patience=3', "default_hooks has no 'early_stopping'"),
         ('train_dataloader.batchsize=4', 'did you mean batch_size'),
         ('train_dataloader.dataset.indice=4', 'did you mean indices'),
-        ('optim_wrapper.optimizer.momentum=0.9', r"optimizer \(AdamW\) has no 'momentum'"),
+        ('optim_wrapper.optimizer.momentum=0.9', r"optimizer has no 'momentum'; AdamW takes "),
         ('optim_wrapper.optimizer.type=SGD', "has no 'eps'.*to leave nothing of the old"),
         ('optim_wrapper.optimizer.type=Adamw', 'not a registered class; did you mean Adam'),
         ('optim_wrapper.dtype=bfloat16', "optim_wrapper has no 'dtype'"),
@@ -97,6 +106,10 @@ def test_what_something_reads_is_set(words, expected):
         ('launcher=pytorch', 'would have no effect: the tools take --launcher'),
         ('custom_imports.imports=[os]', 'would have no effect'),
         ('train_cfg.=1', "train_cfg has no ''"),
+        ('TRAIN_CFG.max_epochs=1', 'did you mean train_cfg'),
+        ('pretrained=3', 'pretrained .*got 3'),
+        ('train_dataloader.num_workers=2.5', 'is a whole number'),
+        ('optim_wrapper.optimizer.betas=0.9', r'is a tuple \(\(0.9, 0.999\)\)'),
     ],
 )
 def test_what_nothing_reads_is_refused(words, message):

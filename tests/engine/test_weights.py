@@ -1,4 +1,5 @@
 import logging
+import re
 
 import pytest
 import torch
@@ -7,6 +8,8 @@ from mmengine.model import BaseTTAModel
 from torch import nn
 
 from realmnet.engine import CheckpointError, load_weights
+from realmnet.models.backbones.tinyvit import RealMTinyViT
+from realmnet.models.backbones.tinyvit_keys import convert_state_dict
 
 
 class Resizing(nn.Module):
@@ -141,3 +144,62 @@ def test_hooks_are_removed_and_purpose_is_checked():
     assert not any(module._load_state_dict_pre_hooks for module in model.modules())
     with pytest.raises(ValueError, match='purpose'):
         load_weights(model, filled(Model()), 'strict')
+
+
+SMALL = dict(
+    arch=dict(channels=[8, 8, 16, 16], num_heads=[1, 1, 2, 2], depths=[1, 1, 1, 1]),
+    img_size=64, window_size=[2, 2, 4, 2], gap_before_final_norm=False,
+)  # fmt: skip
+
+
+def tinyvit(**changes):
+    return RealMTinyViT(**(SMALL | changes))
+
+
+def as_timm(state):
+    """Names of timm for the same tensors: what ``tinyvit_to_mmpretrain.py`` undoes."""
+    renamed = {}
+    for key, value in state.items():
+        new = key.replace('conv2d.', 'conv.').replace('bn2d.', 'bn.')
+        new = new.replace('patch_embed.seq.0', 'patch_embed.conv1')
+        new = new.replace('patch_embed.seq.2', 'patch_embed.conv2')
+        new = re.sub(
+            r'stages\.(\d)\.downsample', lambda m: f'stages.{int(m[1]) + 1}.downsample', new
+        )
+        renamed[new.replace('norm3', 'head.norm')] = value
+    return renamed
+
+
+def test_timm_names_fit_by_half_and_are_refused_with_the_converter():
+    state = {k: v for k, v in tinyvit().state_dict().items() if 'bias_idxs' not in k}
+    timm = as_timm(state)
+    assert 0 < len(set(timm) & set(state)) < len(state)
+    with pytest.raises(CheckpointError, match=r"timm's TinyViT's; convert them with tools/model_c"):
+        load_weights(tinyvit(), {'state_dict': timm}, 'init', prefix='backbone')
+    converted = {'state_dict': convert_state_dict(timm)}
+    report = load_weights(tinyvit(), converted, 'init', prefix='backbone')
+    assert not report.missing and not report.mismatched
+
+
+def test_names_of_tinyvits_own_repository_are_told_apart():
+    state = {'patch_embed.seq.0.c.weight': torch.zeros(1), 'layers.0.blocks.0.x': torch.zeros(1)}
+    with pytest.raises(CheckpointError, match="those of TinyViT's own repository; convert"):
+        load_weights(tinyvit(), {'state_dict': state}, 'init', prefix='backbone')
+
+
+def test_another_architecture_is_told_by_its_shapes():
+    other = dict(channels=[8, 16, 32, 32], num_heads=[1, 1, 2, 2], depths=[1, 1, 1, 1])
+    with pytest.raises(CheckpointError, match='have another shape; take weights of the same arch'):
+        load_weights(tinyvit(), {'state_dict': tinyvit(arch=other).state_dict()}, 'init')
+
+
+def test_nine_tenths_of_the_backbone_are_needed_whatever_the_head(log):
+    model = nn.Module()
+    model.backbone = nn.ModuleList(nn.Linear(1, 1, bias=False) for _ in range(10))
+    model.head = nn.ModuleList(nn.Linear(1, 1) for _ in range(30))
+    state = {k: v for k, v in model.state_dict().items() if k.startswith('backbone.')}
+    del state['backbone.0.weight']
+    assert load_weights(model, {'state_dict': state}, 'init').loaded == 9
+    del state['backbone.1.weight']
+    with pytest.raises(CheckpointError, match='8 of the 10 tensors of the backbone fit Module'):
+        load_weights(model, {'state_dict': state}, 'init')

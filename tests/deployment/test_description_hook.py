@@ -1,0 +1,77 @@
+"""What a training would learn too late, said before its first epoch."""
+
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from model_files import NETWORK
+from PIL import Image
+
+import realmnet.plugin  # noqa: F401
+from realmnet.datasets.label_table_dataset import LabelTableDataset
+from realmnet.deployment.description_hook import DescriptionHook
+from realmnet.engine.label_order import LabelOrderHook
+from realmnet.errors import InputError
+
+STEPS = [dict(type='LoadPicture'), dict(type='PackInputs')]
+
+
+@pytest.fixture
+def runner(tmp_path):
+    """About to train on one picture of 64 px; ``classes`` and ``steps`` may be changed."""
+
+    def make(classes=('N', 'macular hole'), steps=STEPS, preprocessor=2, **backbone):
+        Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / 'a.png')
+        header = ','.join(['filename', 'ID', *classes])
+        (tmp_path / 'a.csv').write_text(f'{header}\na.png,1{",0" * len(classes)}\n')
+        schema = dict(name='mine', classes=list(classes), allow_empty=True)
+        data = dict(ann_file='a.csv', schema=schema, data_root=str(tmp_path), pipeline=steps)
+        dataset = LabelTableDataset(**data)
+        model = {**NETWORK, 'backbone': {**NETWORK['backbone'], **backbone}}
+        model['head'] = {**NETWORK['head'], 'num_classes': len(classes)}
+        model['data_preprocessor'] = dict(to_rgb=True)
+        loader = dict(dataset=dict(type='LabelTableDataset', **data))
+        return SimpleNamespace(
+            cfg=Config(dict(model=model, train_dataloader=loader, val_dataloader=loader)),
+            train_loop=SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset)),
+            val_loop=None,
+            train_dataloader=SimpleNamespace(dataset=dataset),
+            model=SimpleNamespace(
+                head=SimpleNamespace(num_classes=len(classes)),
+                data_preprocessor=SimpleNamespace(num_classes=preprocessor),
+            ),
+            logger=logging.getLogger('description'),
+            epoch=0,
+        )
+
+    return make
+
+
+def test_a_model_that_fits_its_pictures_is_trained_without_a_word(runner, caplog):
+    DescriptionHook().before_train(runner())
+    LabelOrderHook().before_train(runner())
+    assert not caplog.text
+
+
+def test_pictures_of_another_size_are_refused(runner):
+    with pytest.raises(InputError, match=r'gives pictures of 64 x 64 pixels, but .*img_size is 96'):
+        DescriptionHook().before_train(runner(img_size=96))
+    resize = [STEPS[0], dict(type='Resize', scale=(96, 96)), STEPS[1]]
+    DescriptionHook().before_train(runner(img_size=96, steps=resize))
+
+
+def test_names_that_findings_cannot_tell_apart_are_refused(runner):
+    with pytest.raises(InputError, match="two columns 'pathologic_myopia'"):
+        DescriptionHook().before_train(runner(classes=('M', 'pathologic_myopia')))
+
+
+def test_a_network_outside_the_list_is_trained_with_a_warning(runner, caplog):
+    DescriptionHook().before_train(runner(type='ResNet', depth=18, img_size=None))
+    assert 'Checkpoints will not say how to be used' in caplog.text
+
+
+def test_the_number_of_classes_of_the_preprocessor_is_compared(runner):
+    with pytest.raises(InputError, match=r'data_preprocessor\.num_classes is 7, but .* 2 classes'):
+        LabelOrderHook().before_train(runner(preprocessor=7))
