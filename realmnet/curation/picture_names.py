@@ -162,9 +162,10 @@ class PictureNames:
             # left/P001_left.jpg is the patient of right/P001_right.jpg
             others = [folder for folder in folders if side_of(folder) is None]
             found = self._read('/'.join([*others, last]))
+            if found.side and sides != {found.side}:
+                return replace(found, side=None) if found.pattern == 'PSMM' else UNKNOWN
             if found.side:
-                known = found if found.pattern == 'PSMM' else UNKNOWN
-                return found if sides == {found.side} else replace(known, side=None)
+                return found
         return self._read(filename)
 
     def _read(self, filename: str) -> PictureName:
