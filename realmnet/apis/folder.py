@@ -14,7 +14,7 @@ from typing import Any
 
 from realmnet.apis.inferencer import Inferencer
 from realmnet.curation.outputs import make_folder, not_writable
-from realmnet.curation.picture_names import AUTOMATIC, PictureNames
+from realmnet.curation.picture_names import AUTOMATIC, PictureNames, Recognised
 from realmnet.curation.pictures import list_pictures
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import Units
@@ -63,6 +63,7 @@ def infer_folder(
     report: bool = True,
     progress: Callable[[int, int], None] | None = None,
     names: PictureNames = AUTOMATIC,
+    say: Callable[[str], None] | None = None,
 ) -> FolderResult:
     """Find what a model says about every picture below a folder.
 
@@ -79,6 +80,7 @@ def infer_folder(
         report: Whether sheets and report are made.
         progress: Called with (done, total).
         names: How file names tell patient and eye.
+        say: Called with what names tell, before anything is read or pooled.
 
     Returns:
         The counts.
@@ -100,6 +102,8 @@ def infer_folder(
     files = LogFiles(out / FINDINGS, out / PROBLEMS, out / SETTINGS)
     try:
         with open_log(files, folder, inferencer.description.label_schema, settings, names) as log:
+            if say:
+                say(Recognised.of(map(display_name, pictures), names).text())
             result.earlier, result.problems = len(log.names), log.problems
             _run(inferencer, log, pictures, out / THUMBNAILS, report, progress)
             result.new = len(log.names) - result.earlier

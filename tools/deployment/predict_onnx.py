@@ -53,8 +53,8 @@ def main() -> None:
     }  # fmt: skip
     settings = run_settings(about, args.folder, model.flip, model.margin, model.max_pixels, names)
     files, progress = LogFiles.beside(args.out), Progress('pictures')
-    say_names(map(display_name, pictures), names)
     with open_log(files, args.folder, model.description.label_schema, settings, names) as log:
+        say_names(map(display_name, pictures), names)
         earlier, done = len(log.names), set(log.names)
         todo = [path for path in pictures if display_name(path) not in done]
         results = model.stream((args.folder / path for path in todo), args.folder)
