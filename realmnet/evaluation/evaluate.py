@@ -276,7 +276,7 @@ def _threshold_note(chosen: Thresholds | None, cut: object) -> str:
 def _diagnosis_note(predictions: Predictions) -> list[str]:
     """Say where the diagnosis comes from, unless the predictions say so themselves."""
     schema, info = predictions.schema, predictions.info
-    if 'diagnosis' in info or 'schema' in info:
+    if 'diagnosis' in info or (schema.diagnosis and 'schema' in info):
         return []
     if schema.diagnosis:
         return [

@@ -90,7 +90,9 @@ def test_the_diagnosis_travels_in_json(run, tmp_path):
     [
         (PSMM.classes, {}, "The classes are PSMM's seven, so its diagnosis is taken"),
         (PSMM.classes[::-1], {}, "The classes are PSMM's seven"),
-        (PSMM.classes, {'schema': 'glaucoma'}, None),
+        (PSMM.classes, {'schema': 'glaucoma'}, 'No diagnosis'),
+        (PSMM.classes, {'schema': 'PSMM'}, 'pathologic myopia, by eye'),
+        (PSMM.classes, {'schema': 'x', 'diagnosis': []}, 'Threshold'),
         (PSMM.classes[:6], {}, 'No diagnosis'),
         ((*PSMM.classes, 'G'), {}, 'No diagnosis'),
         (('S1', 'A2', 'A3', 'A4'), {}, 'No diagnosis'),
@@ -99,9 +101,10 @@ def test_the_diagnosis_travels_in_json(run, tmp_path):
 def test_only_all_of_psmm_are_psmm(run, tmp_path, classes, info, note):
     path = write(tmp_path / 'x.json', classes, **info)
     said = run(EVALUATE, path, '--bootstrap', 0)[1]
-    taken = bool(note) and note.startswith('The classes are')
+    taken = note.startswith(('The classes are', 'pathologic'))
     assert ('pathologic myopia, by image' in said) is taken
-    assert note is None or note in said
+    assert note in said
+    assert ('The classes are' in said) is (taken and not info)
 
 
 def test_eyes_and_patients_by_a_pattern_or_a_table(run, tmp_path):
