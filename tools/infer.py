@@ -3,13 +3,14 @@
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from realmnet.cli import run
-from realmnet.curation.name_table import add_name_options, names_from, say_names
-from realmnet.curation.pictures import MAX_PIXELS, list_pictures
+from realmnet.curation.name_table import add_name_options, names_from
+from realmnet.curation.pictures import MAX_PIXELS
 from realmnet.progress import Progress
-from realmnet.reporting.findings_table import NOTICE, display_name
+from realmnet.reporting.findings_table import NOTICE
 
 EXAMPLE = """example:
   python tools/deployment/pack.py work_dirs/run/epoch_50.pth --out model.pth
@@ -63,9 +64,15 @@ def main() -> None:
     )
     inferencer.accept_damaged = args.accept_damaged
     model = {'name': args.checkpoint.name, 'sha256': file_digest(args.checkpoint)}
-    say_names(map(display_name, list_pictures(args.folder)), names)
     result = infer_folder(
-        inferencer, args.folder, args.out, model, args.report, Progress('pictures'), names
+        inferencer,
+        args.folder,
+        args.out,
+        model,
+        args.report,
+        Progress('pictures'),
+        names,
+        partial(print, file=sys.stderr),
     )
     summary = result.summary
     print(

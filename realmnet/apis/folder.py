@@ -15,7 +15,7 @@ from typing import Any
 
 from realmnet.apis.inferencer import Inferencer
 from realmnet.curation.outputs import make_folder, not_writable
-from realmnet.curation.picture_names import AUTOMATIC, PictureNames
+from realmnet.curation.picture_names import AUTOMATIC, PictureNames, Recognised
 from realmnet.curation.pictures import list_pictures
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import Units
@@ -76,6 +76,7 @@ def infer_folder(
     report: bool = True,
     progress: Callable[[int, int], None] | None = None,
     names: PictureNames = AUTOMATIC,
+    say: Callable[[str], None] | None = None,
 ) -> FolderResult:
     """Find what a model says about every picture below a folder.
 
@@ -93,6 +94,7 @@ def infer_folder(
         report: Whether sheets and report are made.
         progress: Called with (done, total).
         names: How file names tell patient and eye.
+        say: Called with what names tell, before anything is read or pooled.
 
     Returns:
         The counts.
@@ -116,6 +118,8 @@ def infer_folder(
     try:
         schema = inferencer.description.label_schema
         with open_log(files, folder, pictures, schema, settings, names) as log:
+            if say:
+                say(Recognised.of(map(display_name, pictures), names).text())
             result.earlier, result.problems, result.notes = len(log.rows), log.problems, log.notes
             result.gone, result.changed, result.undated = log.gone, log.changed, log.undated
             for place, problem in unreadable:

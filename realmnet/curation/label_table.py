@@ -202,7 +202,9 @@ def schema_of(
     if isinstance(classes, LabelSchema):
         return classes
     classes = tuple(classes)
-    if name in (None, *_SCHEMAS) and sorted(classes) == sorted(PSMM.classes):
+    # 'custom' is what a description says that was given no name
+    unnamed = name == 'custom' and (diagnosis is None or tuple(diagnosis) == PSMM.diagnosis)
+    if sorted(classes) == sorted(PSMM.classes) and (unnamed or name in (None, *_SCHEMAS)):
         names = dict(zip(PSMM.classes, PSMM.class_names, strict=True))
         schema = replace(PSMM, classes=classes, class_names=tuple(names[c] for c in classes))
         return schema if diagnosis is None else replace(schema, diagnosis=tuple(diagnosis))

@@ -83,8 +83,8 @@ class Partition:
             names: What the splits are called; their numbers where left out.
         """
         names = names or [f'split {number}' for number in range(1, len(self.rows) + 1)]
-        return [f'{name} has no picture of {", ".join(classes)}'
-                for name, classes in zip(names, self.missing, strict=False) if classes]  # fmt: skip
+        pairs = zip(names, self.missing, strict=False)
+        return [f'{name} has no picture of {", ".join(lost)}' for name, lost in pairs if lost]
 
 
 def patient_strata(
@@ -278,7 +278,7 @@ def missing_classes(
     missing = [[str(classes[c]) for c in np.flatnonzero(row)] for row in lost]
     if lost.any():
         sentences = Partition(list(rows), missing=missing).lacking()
-        warnings.warn(f'{"; ".join(sentences)}: too few patients have it', stacklevel=3)
+        warnings.warn(f'{"; ".join(sentences)}', stacklevel=3)
     return missing
 
 
@@ -324,12 +324,6 @@ def _owners(patients: np.ndarray, splits: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rows(splits: np.ndarray, owner: np.ndarray, number: int) -> list[np.ndarray]:
-    """Return the rows of each split; one without a patient takes the last of the fullest."""
-    counts = np.bincount(splits, minlength=number)
-    while (counts == 0).any() and counts.max() > 1:
-        fullest, empty = int(counts.argmax()), int(counts.argmin())
-        splits[np.flatnonzero(splits == fullest)[-1]] = empty
-        counts = np.bincount(splits, minlength=number)
     rows = [np.flatnonzero(splits[owner] == split) for split in range(number)]
     if empty := [i for i, part in enumerate(rows, 1) if not len(part)]:
         raise InputError(

@@ -8,6 +8,7 @@ pattern fits, or whose parts contradict each other, is unknown: no picture goes 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,47 +45,28 @@ def _ready(name: str, *templates: str) -> tuple[NamePattern, ...]:
     return tuple(NamePattern(template, name, loose=True) for template in templates)
 
 
-def psmm_patterns(sources: Sequence[str] = PSMM_SOURCES) -> tuple[NamePattern, ...]:
-    """Return the patterns of PSMM's names, or of those that other sources write like PSMM.
-
-    Args:
-        sources: What may stand before the hyphen of the patient.
-
-    Example:
-        >>> found = (p.read('Zhongshan-33_3_OD3.jpg') for p in psmm_patterns())
-        >>> next(name for name in found if name.patient)
-        PictureName(patient='Zhongshan-33', side='OD', date='', pattern='PSMM')
-    """
-    if not sources:
-        return ()
-    source = '|'.join(map(re.escape, sources))
-    patient = {'patient': rf'(?:{source})-(?=[A-Za-z]*[0-9])[0-9A-Za-z]+'}
-    number = {'index': '[0-9]{1,3}'}
-    forms = [
-        ('{patient}_{eye}_{date}_{index}', number),  # ShenzhenEye
-        ('{patient}_{date}@{index}_{eye}{index}', {'index': '[0-9]{1,6}'}),  # Lishui, with the time
-        ('{patient}_{index}_{eye}{index}', number),  # Zhongshan, and its three other forms
-        ('{patient}_{index}_PRE-{eye}{index}', number),
-        ('{patient}_{index}_{index}_{index}_{eye}{index}', number),
-        ('{patient}_{index}', number),  # SUSTech
-    ]
-    return tuple(
-        NamePattern(template, 'PSMM', fields=patient | other, in_folders=False)
-        for template, other in forms
+_PSMM_FIELDS = {
+    # digits, or the pseudonym that prepare_images.py put in their place
+    'patient': rf'(?:{"|".join(PSMM_SOURCES)})-(?=[A-Za-z]*[0-9])[0-9A-Za-z]+',
+    'index': '[0-9]{1,6}',
+    'any': '[^/]*',
+}
+_PSMM = tuple(
+    NamePattern(template, 'PSMM', fields=_PSMM_FIELDS, in_folders=False)
+    for template in (
+        '{patient}_{eye}_{date}_{index}',  # ShenzhenEye
+        '{patient}_{date}@{index}_{eye}{index}',  # Lishui, with the time of the day
+        '{patient}_{index}_{eye}{index}',  # Zhongshan, and its two other forms
+        '{patient}_{index}_PRE-{eye}{index}',
+        '{patient}_{index}_{index}_{index}_{eye}{index}',
+        '{patient}_{any}',  # SUSTech; whatever follows, source and number name the patient
+        '{patient}',
     )
-
-
-_PSMM = psmm_patterns()
-# Whatever follows, source and number name the patient.
-_PSMM_PATIENT = tuple(
-    NamePattern(template, 'PSMM', in_folders=False, fields={
-        'patient': rf'(?:{"|".join(PSMM_SOURCES)})-[0-9]+', 'any': '[^/]*'})
-    for template in ('{patient}_{any}', '{patient}')
-)  # fmt: skip
+)
 
 #: Patterns by name: those of two data sets, and the ready ones of common forms.
 PATTERNS: dict[str, tuple[NamePattern, ...]] = {
-    'PSMM': (*_PSMM, *_PSMM_PATIENT),
+    'PSMM': _PSMM,
     'ODIR': (
         NamePattern('{patient}_{eye}', 'ODIR',
                     fields={'patient': '[0-9]+', 'eye': '(?i:left|right)'}),
@@ -139,13 +121,14 @@ class PictureNames:
         self, patterns: Sequence[str] = (), table: Mapping[str, PictureName] | None = None
     ) -> None:
         self.chosen, self.table = tuple(patterns), table
-        self._patterns = tuple(p for text in self.chosen for p in _patterns(text))
+        self._patterns = tuple(_patterns(text) for text in self.chosen)
 
     @property
     def settings(self) -> list[str] | None:
         """What decides how names are read, for records; None for what is read without a choice."""
         if self.table is not None:
-            return sorted(map(str, self.table.items()))
+            rows = repr(sorted(self.table.items(), key=str)).encode()
+            return [f'a table of {len(self.table)} pictures, {hashlib.sha256(rows).hexdigest()}']
         return list(self.chosen) or None
 
     def read(self, filename: str) -> PictureName:
@@ -162,18 +145,18 @@ class PictureNames:
             # left/P001_left.jpg is the patient of right/P001_right.jpg
             others = [folder for folder in folders if side_of(folder) is None]
             found = self._read('/'.join([*others, last]))
+            if found.side and sides != {found.side}:
+                return replace(found, side=None) if found.pattern == 'PSMM' else UNKNOWN
             if found.side:
-                known = found if found.pattern == 'PSMM' else UNKNOWN
-                return found if sides == {found.side} else replace(known, side=None)
+                return found
         return self._read(filename)
 
     def _read(self, filename: str) -> PictureName:
         if self._patterns:
-            return _agreed(p.read(filename) for p in self._patterns)
+            return _agreed(_first(patterns, filename) for patterns in self._patterns)
         for name in _KNOWN:
-            for pattern in PATTERNS[name]:
-                if (found := pattern.read(filename)) is not UNKNOWN:
-                    return found
+            if (found := _first(PATTERNS[name], filename)) is not UNKNOWN:
+                return found
         return _agreed(
             reading
             for name in _AUTOMATIC
@@ -309,6 +292,12 @@ def _like_a_date(digits: str) -> bool:
     spelled = {4: [f'{digits}0101'], 6: [f'20{digits}', f'{digits}01'],
                8: [digits, digits[4:] + digits[2:4] + digits[:2]]}  # fmt: skip
     return any(day_of(text) for text in spelled.get(len(digits), ()))
+
+
+def _first(patterns: Sequence[NamePattern], filename: str) -> PictureName:
+    """Return what the first pattern that fits says; those of one name go from strict to loose."""
+    readings = (pattern.read(filename) for pattern in patterns)
+    return next((reading for reading in readings if reading is not UNKNOWN), UNKNOWN)
 
 
 def _agreed(readings: Iterable[PictureName]) -> PictureName:

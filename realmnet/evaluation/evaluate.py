@@ -295,7 +295,7 @@ def _split(name: str, classes: tuple[str, ...]) -> tuple[str, str]:
 def _diagnosis_note(predictions: Predictions) -> list[str]:
     """Say where the diagnosis comes from, unless the predictions say so themselves."""
     schema, info = predictions.schema, predictions.info
-    if 'diagnosis' in info or 'schema' in info:
+    if 'diagnosis' in info or (schema.diagnosis and 'schema' in info):
         return []
     if schema.diagnosis:
         return [

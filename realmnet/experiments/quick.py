@@ -134,8 +134,11 @@ def _use_quick_data(
     if schema.classes == PSMM.classes:
         return
     classes = PSMM.classes[: schema.num_classes]
+    # a configuration merges dictionaries: what the other classes mean is taken back
+    meaning = dict(class_names=(), exclusive=(), diagnosis=())
+    name = f'{len(classes)} columns of PSMM'
     dataset.update(
-        schema=dict(name=f'{len(classes)} columns of PSMM', classes=classes, allow_empty=True),
+        schema=dict(name=name, classes=classes, allow_empty=True, **meaning),
         data_prefix='JPEGImages',
         ann_file=_LISTS[loader],
     )

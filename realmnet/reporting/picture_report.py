@@ -56,19 +56,13 @@ def class_words(name: str, description: ModelDescription) -> str:
 
     Args:
         name: The class.
-        description: The model's, whose readable name is taken for classes that PSMM has not.
+        description: The model's, whose readable name is taken unless its classes are PSMM's.
     """
     names = dict(zip(description.classes, description.class_names, strict=True))
     mine = names[name]
-    if (
-        description.schema == PSMM.name
-        and name in WORDS
-        and mine
-        in (
-            name,
-            dict(zip(PSMM.classes, PSMM.class_names, strict=True))[name],
-        )
-    ):
+    published = dict(zip(PSMM.classes, PSMM.class_names, strict=True)).get(name)
+    of_psmm = description.label_schema.exclusive == PSMM.exclusive
+    if of_psmm and mine in (name, published):
         return f'{name} {WORDS[name]}'
     return name if mine == name else f'{name} {mine}'
 

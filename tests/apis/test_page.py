@@ -170,7 +170,9 @@ def test_scores_with_the_thresholds_of_the_model():
 
 
 def test_other_classes_have_no_grade(tmp_path, picture):
-    description = small_description(ODIR, class_names=('normal', 'D', 'G', 'C', 'A', 'H', 'myopia'))
+    description = small_description(
+        ODIR, class_names=('normal', 'D', 'G', 'C', 'A', 'H', 'myopia'), diagnosis=['M']
+    )
     examiner = Examiner(Inferencer(write_model(tmp_path / 'm.pth', description), 'cpu'))
     page = Page(examiner, MODEL)
     session = page.examine(picture)
@@ -182,6 +184,17 @@ def test_other_classes_have_no_grade(tmp_path, picture):
     assert 'maculopathy' not in summary
     assert page.first_class(session) in ODIR
     session.close()
+    assert facts_html(findings_of(scores(), ODIR)[0], small_description(ODIR)) == ''
+
+
+def test_classes_of_psmms_names_in_another_schema_have_no_words_of_it():
+    description = small_description(schema='glaucoma')
+    finding = findings_of(scores(S1=0.9, A4=0.8), description.label_schema)[0]
+    said = text(facts_html(finding, description) + scores_html(finding, description))
+    assert finding.grade is finding.staphyloma is finding.pathologic_myopia is None
+    assert finding.found == ('S1', 'A4')
+    for word in ('myopia', 'staphyloma', 'atrophy', 'maculopathy'):
+        assert word not in said
 
 
 def test_a_map_without_heat_is_said_to_be_one():

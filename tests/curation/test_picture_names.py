@@ -147,6 +147,8 @@ def test_names_that_can_mean_one_thing(name, expected):
         ('eye-patient', 'OD_1.jpg', ('1', 'OD', '')),
         ('patient-eye', 'Smith_L.jpg', ('Smith', 'OS', '')),
         ('ODIR', 'P001_OD.jpg', (None, None, '')),
+        ('PSMM', 'Zhongshan-33_3_OD3.jpg', ('Zhongshan-33', 'OD', '')),
+        ('PSMM', '0_left.jpg', (None, None, '')),
     ],
 )
 def test_patterns_that_a_user_chooses(pattern, name, expected):

@@ -1,5 +1,7 @@
 """Partition by patient: exact sizes, no overlap, strata, ties, scikit-learn's alternative."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -150,3 +152,26 @@ def test_an_earlier_partition_does_not_stay_beside_a_new_one(tmp_path):
         check_no_other_split(tmp_path, ['train', 'test'])
     with pytest.raises(InputError, match=r'train\.csv'):
         check_no_other_split(tmp_path, ['fold_1', 'fold_2'])
+
+
+@pytest.mark.parametrize('seed', range(30))
+def test_small_clinics_get_whole_splits_or_a_sentence(seed):
+    rng = np.random.default_rng(seed)
+    patients = np.repeat(np.arange(rng.integers(2, 10)), 2).astype(str)
+    labels = (rng.random((len(patients), 3)) < (0.5, 0.2, 0.1)).astype(int)
+    for make in (
+        lambda: stratified_partition(patients, labels, FREE, (0.6, 0.2, 0.2), seed),
+        lambda: group_k_fold(patients, labels, (0.6, 0.2, 0.2), seed, FREE.classes),
+    ):
+        try:
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter('always')
+                result = make()
+        except InputError:
+            continue
+        assert all(len(rows) for rows in result.rows)
+        lost = [[c for i, c in enumerate(FREE.classes) if labels[:, i].any()
+                 and not labels[rows, i].any()] for rows in result.rows]  # fmt: skip
+        assert result.missing == lost
+        assert len(told) == any(lost)
+        assert len(result.lacking(['train', 'val', 'test'])) == sum(map(bool, lost))

@@ -6,7 +6,9 @@ from PIL import Image
 from realmnet.curation.label_table import LabelTableError
 from realmnet.datasets import LabelTableDataset, PSMMDataset
 from realmnet.datasets.preflight import check_data
+from realmnet.engine.metric import MultiLabelReport
 from realmnet.errors import InputError
+from realmnet.evaluation.predictions import read_predictions
 
 HEADER = 'S0,S1,A0,A1,A2,A3,A4,filename,ID\n'
 
@@ -70,3 +72,28 @@ def test_preflight_finds_a_patient_in_two_splits(root):
     (root / 'leak.csv').write_text(f'{HEADER}1,0,0,1,0,0,0,c.jpg,p1\n')
     with pytest.raises(LabelTableError, match="patient 'p1' is in both"):
         check_data([config(root, 'a.csv')], [config(root, 'leak.csv')])
+
+
+@pytest.mark.parametrize(('diagnosis', 'expected'), [(['N'], ('N',)), ([], ())])
+def test_the_meaning_of_classes_travels_from_dataset_to_predictions(
+    root, tmp_path, diagnosis, expected
+):
+    (root / 'own.csv').write_text('D,N,filename,ID\n1,0,a.jpg,1\n0,1,b.jpg,2\n')
+    schema = dict(name='own', classes=['D', 'N'], diagnosis=diagnosis)
+    dataset = LabelTableDataset(
+        'own.csv', schema=schema, data_root=str(root), data_prefix='JPEGImages', pipeline=[]
+    )
+    report = MultiLabelReport(predictions_file=str(tmp_path / 'x.json'))
+    report.dataset_meta = dataset.metainfo
+    rows = [(n, n, np.array([0.2, 0.7]), np.array(t)) for n, t in (('a', [1, 0]), ('b', [0, 1]))]
+    report.compute_metrics(rows)
+    found = read_predictions(tmp_path / 'x.json').schema
+    assert (found.name, found.diagnosis) == ('own', expected)
+
+
+def test_a_diagnosis_that_the_schema_lacks_is_refused(root):
+    schema = dict(name='own', classes=['D', 'N'], diagnosis=['M'])
+    with pytest.raises(LabelTableError, match=r"the diagnosis names \['M'\].*classes \['D', 'N'\]"):
+        LabelTableDataset('own.csv', schema=schema, data_root=str(root))
+    with pytest.raises(LabelTableError, match='expected a list'):
+        LabelTableDataset('own.csv', schema=schema | {'diagnosis': 'N'}, data_root=str(root))

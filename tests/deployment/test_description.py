@@ -256,7 +256,32 @@ def test_class_names_that_would_break_a_table(name):
 )
 def test_class_names_that_are_columns_already(classes, column):
     with pytest.raises(InputError, match=f"two columns '{column}'"):
-        small_description(classes)
+        small_description(classes, diagnosis=classes[:1])
+
+
+def test_the_diagnosis_comes_from_the_schema_and_travels():
+    odir = small_description(('N', 'M'), schema='ODIR-5K', diagnosis=['M'])
+    assert ModelDescription.from_json(odir.to_json()).label_schema.diagnosis == ('M',)
+    with pytest.raises(InputError, match=r"diagnosis names \['X'\]"):
+        small_description(('N', 'M'), diagnosis=['X'])
+    other = small_description(schema='glaucoma')  # the names of PSMM's classes, another meaning
+    assert (other.diagnosis, other.label_schema.exclusive) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ('classes', 'schema', 'diagnosis'),
+    [
+        (PSMM.classes, 'PSMM', PSMM.diagnosis),
+        (PSMM.classes, 'custom', PSMM.diagnosis),  # no name was given
+        (PSMM.classes, 'other', ()),
+        (('N', 'M'), 'ODIR-5K', ()),
+        (('S1', 'A2', 'A3', 'A4'), 'PSMM', ()),
+    ],
+)
+def test_descriptions_without_a_diagnosis_stay_readable(classes, schema, diagnosis):
+    content = json.loads(small_description(classes, schema=schema).to_json())
+    del content['diagnosis']  # as files were before there was this field
+    assert ModelDescription.from_json(json.dumps(content)).diagnosis == diagnosis
 
 
 def test_class_names_of_other_alphabets():

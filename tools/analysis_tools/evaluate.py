@@ -68,11 +68,12 @@ def main() -> None:
         predictions = predictions.with_diagnosis(args.disease)
     if names.chosen or names.table is not None:
         predictions = name_patients(predictions, names)
-    if args.diagnosis != 'none' and has_diagnosis(predictions.schema):
-        say_names(predictions.filenames, names, OWN_EYE)
     groups = None
     if args.group:
         groups = group_of(predictions, args.group, args.group_table or args.predictions)
+    thresholds = find_thresholds(predictions, args.thresholds)
+    if args.diagnosis != 'none' and has_diagnosis(predictions.schema):
+        say_names(predictions.filenames, names, OWN_EYE)
     evaluation = evaluate(
         predictions,
         bootstrap=args.bootstrap,
@@ -80,7 +81,7 @@ def main() -> None:
         mode=args.mode,
         seed=args.seed,
         method=args.method,
-        thresholds=find_thresholds(predictions, args.thresholds),
+        thresholds=thresholds,
         consistent=args.consistent,
         groups=groups,
         diagnosis='' if args.diagnosis == 'none' else args.diagnosis,

@@ -100,7 +100,7 @@ def main() -> None:
             write_label_table(table.take(rows), place / f'{name}.csv')
         (place / 'partition.json').write_text(json.dumps(record, indent=2) + '\n')
     for sentence in result.lacking(names):
-        print(f'note: {sentence}: too few patients have it')
+        print(f'note: {sentence}')
     if result.merged:
         print(f'strata too small and merged (patients): {result.merged}')
     if args.method == 'stratified':

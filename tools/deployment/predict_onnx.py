@@ -62,8 +62,8 @@ def main() -> None:
     files, progress = LogFiles.beside(args.out), Progress('pictures')
     description = model.description
     schema = description.label_schema
-    say_names(map(display_name, pictures), names)
     with open_log(files, args.folder, pictures, schema, settings, names) as log:
+        say_names(map(display_name, pictures), names)
         earlier, todo = len(log.rows), log.todo()
         for place, problem in unreadable:
             log.add_problem(place, problem)
