@@ -328,7 +328,11 @@ def _unit_notes(rows: list[Row], by: str) -> list[str]:
     alone = sorted({row.group for row in rows if not row.convention})
     if alone:
         notes.append(f'No intervals where there is only one {by}: {", ".join(alone)}.')
-    without = Counter(row.remark for row in rows if row.convention == 'sound' and np.isnan(row.low))
+    without = Counter(
+        row.remark.rpartition(': ')[2]
+        for row in rows
+        if row.convention == 'sound' and np.isnan(row.low)
+    )
     for remark, meaning in (
         (f'one {by}', f'what they rest on comes from one {by} (effective number, Kish)'),
         ('no spread', 'all replicates are equal'),

@@ -46,9 +46,8 @@ def main() -> None:
             f'{args.predictions} does not name its checkpoint; say --checkpoint FILE.pth or --out'
         )
     target = args.out or thresholds_path(checkpoint)
-    chosen = choose_thresholds(
-        predictions, args.rule, args.sensitivity, str(args.predictions), args.diagnosis
-    )
+    source = f'{args.predictions}{" (SYNTHETIC pictures)" * predictions.synthetic}'
+    chosen = choose_thresholds(predictions, args.rule, args.sensitivity, source, args.diagnosis)
     write_thresholds(chosen, target)
     rows = [[name, value] for name, value in chosen.values.items()]
     rows += [[f'pathologic myopia, by {unit}', value] for unit, value in chosen.diagnosis.items()]
