@@ -124,7 +124,7 @@ class Evaluation:
         texts = [
             text
             for key, rows in blocks.items()
-            for text in (_title(key, form, self.synthetic), *_block(rows, form))
+            for text in (_title(key, form, self.synthetic), *_block(rows, form, self.synthetic))
         ]
         notes = [f'- {n}' if form == 'markdown' else f'% {n}' if form == 'latex' else n
                  for n in self.notes]  # fmt: skip
@@ -360,8 +360,10 @@ def _title(key: tuple[str, str, str], form: str, synthetic: bool) -> str:
     return {'markdown': f'**{text}**', 'latex': f'% {text}'}.get(form, text)
 
 
-def _block(rows: list[Row], form: str) -> list[str]:
+def _block(rows: list[Row], form: str, synthetic: bool) -> list[str]:
     """Class table, with the means as its last row, and the further overall metrics."""
+    # Titles and notes of the LaTeX form are comments, which are not printed.
+    mark = synthetic and form == 'latex'
     classes = list(dict.fromkeys(row.of for row in rows if row.of))
     metrics = list(dict.fromkeys(row.metric for row in rows if row.of))
     if rows[0].part == 'labels':
@@ -386,9 +388,9 @@ def _block(rows: list[Row], form: str) -> list[str]:
     header = ['class', 'positives', *(m for m in metrics)]
     if rows[0].part.startswith('pathologic'):
         header = ['', 'positives', *(_CLINICAL.get(m, m) for m in metrics)]
-    texts = [lay_out(header, body, form)]
+    texts = [lay_out(*marked_rows(header, body, mark), form)]
     others = [row for row in rows if not row.of and row.metric not in used]
     if others and len(classes) > 1:
         lines = [[r.metric, span(r.value, r.low, r.high, remark=r.remark)] for r in others]
-        texts.append(lay_out(['overall', 'value'], lines, form))
+        texts.append(lay_out(*marked_rows(['overall', 'value'], lines, mark), form))
     return texts

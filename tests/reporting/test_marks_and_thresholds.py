@@ -109,6 +109,9 @@ def test_roots_made_before_are_known_by_their_record(synthetic_psmm, tmp_path):
 def test_evaluations_are_marked_in_every_form(model, form):
     assert 'SYNTHETIC' in evaluate(model, 0).table(form)
     assert 'SYNTHETIC' not in evaluate(anonymous(model), 0).table(form)
+    if form == 'latex':  # printed, not only a comment
+        rows = [line for line in evaluate(model, 0).table(form).splitlines() if '&' in line]
+        assert all(line.endswith((r'& SYNTHETIC \\', r'& data \\')) for line in rows)
 
 
 def test_predictions_say_it_by_their_names_and_in_json(model, tmp_path):
