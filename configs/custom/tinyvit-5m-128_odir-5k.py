@@ -9,8 +9,8 @@ data_root = 'data/odir-5k'
 classes = ['N', 'D', 'G', 'C', 'A', 'H', 'M']
 dataset = dict(
     type='LabelTableDataset',
-    # A picture whose only label was O has none left.
-    schema=dict(name='ODIR-5K', classes=classes, allow_empty=True),
+    # A picture whose only label was O has none left; M is pathologic myopia.
+    schema=dict(name='ODIR-5K', classes=classes, allow_empty=True, diagnosis=['M']),
     data_root=data_root,
     data_prefix='{{$DATA:data}}/odir5k_256/images',
 )

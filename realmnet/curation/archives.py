@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
+from realmnet.curation.archive_names import is_clutter, same_place, tar_name, zip_names
 from realmnet.errors import InputError
 
 #: Most bytes that one archive may grow to on disk; PSMM has 3.5 GB.
@@ -34,10 +35,14 @@ def unpack(
     out: str | Path,
     progress: Callable[[Iterable], Iterable] = iter,
     max_bytes: int = MAX_BYTES,
+    encoding: str | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> int:
     """Unpack an archive into a new folder that appears whole or not at all.
 
-    A top folder that all members share is left out.
+    A top folder that all members share is left out, and so is what macOS puts beside the files
+    (``__MACOSX``, ``.DS_Store``, ``._name``). Back-slashes in a
+    zip are folders.
 
     Args:
         archive: ``.zip`` (for a split one, the last volume, the others beside it) or ``.tar``,
@@ -45,14 +50,18 @@ def unpack(
         out: Folder to make; it must not exist, or be empty.
         progress: Wraps the members, for a progress bar.
         max_bytes: Most bytes in all.
+        encoding: Of names that are not UTF-8; :func:`realmnet.curation.archive_names.zip_names`
+            says what is tried where left out.
+        say: Called with a sentence on what was left out and how names were read.
 
     Returns:
         Number of files.
 
     Raises:
         InputError: If the archive is missing, broken, lacks a volume, holds a member that would
-            leave ``out`` (``..``, absolute names, links, devices) or one name twice, grows
-            beyond ``max_bytes``, or ``out`` is not empty.
+            leave ``out`` (``..``, absolute names, links, devices), an encrypted one, or one name
+            twice, does not tell how its names are encoded, grows beyond ``max_bytes``, or
+            ``out`` is not empty.
     """
     archive, out = Path(archive), Path(out)
     if not archive.is_file():
@@ -63,11 +72,15 @@ def unpack(
     temporary = Path(tempfile.mkdtemp(prefix=f'.{out.name}.', dir=out.parent))
     try:
         members = _tar if archive.name.lower().endswith(_TAR_SUFFIXES) else _zip
-        number = _write(members(archive), archive, temporary, progress, max_bytes)
+        number = _write(
+            members(archive, encoding, say), archive, temporary, progress, max_bytes, say
+        )
         temporary.chmod(0o755)
         if out.exists():
             out.rmdir()
         temporary.rename(out)
+    except LookupError:
+        raise InputError(f'{archive}: the encoding {encoding!r} is unknown') from None
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError,
             struct.error, NotImplementedError, RuntimeError, OSError) as error:  # fmt: skip
         reason = ' '.join(str(error).split())[:160]
@@ -200,25 +213,36 @@ class _Joined(io.RawIOBase):
 _TAR_SUFFIXES = ('.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')
 #: Name, size, what makes it unacceptable, and how to open it.
 _Member = tuple[str, int, str, Callable[[], IO[bytes]]]
+_Say = Callable[[str], None] | None
 
 
-def _zip(path: Path) -> Iterator[_Member]:
+def _zip(path: Path, encoding: str | None, say: _Say) -> Iterator[_Member]:
     with open_zip(path) as archive:
-        for info in archive.infolist():
+        members = archive.infolist()
+        names, guessed = zip_names(members, path, encoding)
+        if guessed and say:
+            example = next(name for name in names if not name.isascii())
+            say(f'names are read as {guessed}, such as {example}; --encoding says otherwise')
+        for info, name in zip(members, names, strict=True):
             kind = (info.external_attr >> 16) & 0o170000
             problem = '' if kind in (0, 0o100000, 0o040000) else 'is a link or device'
             if info.flag_bits & 1:
-                problem = 'is encrypted'
-            if not info.is_dir():
-                yield info.filename, info.file_size, problem, lambda i=info: archive.open(i)
+                problem = 'is encrypted, unpack it with its password first'
+            if not name.endswith('/'):
+                yield name, info.file_size, problem, lambda i=info: archive.open(i)
 
 
-def _tar(path: Path) -> Iterator[_Member]:
-    with tarfile.open(path) as archive:
+def _tar(path: Path, encoding: str | None, say: _Say) -> Iterator[_Member]:
+    with tarfile.open(path, encoding=encoding or 'utf-8') as archive:
         for info in archive:
             problem = '' if info.isfile() else 'is a link or device'
             if not info.isdir():
-                yield info.name, info.size, problem, lambda i=info: archive.extractfile(i)
+                yield (
+                    tar_name(info.name, path),
+                    info.size,
+                    problem,
+                    lambda i=info: archive.extractfile(i),
+                )
         # tarfile takes a damaged or missing header for the end, and leaves check sums unread
         archive.fileobj.seek(archive.offset)
         end = archive.fileobj.read(tarfile.BLOCKSIZE)
@@ -228,21 +252,24 @@ def _tar(path: Path) -> Iterator[_Member]:
             pass
 
 
-def _write(members, archive: Path, out: Path, progress, max_bytes: int) -> int:
+def _write(members, archive: Path, out: Path, progress, max_bytes: int, say: _Say) -> int:
     """Write the members below ``out``; every name is checked before it is touched."""
     names: set[str] = set()
-    total = 0
+    total, clutter = 0, 0
     for name, size, problem, open_member in progress(members):
+        if is_clutter(name):
+            clutter += 1
+            continue
         parts = PurePosixPath(name).parts
         if PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or '..' in parts:
             problem = 'would be written outside the folder'
         elif '\\' in name or '\0' in name or not parts:
             problem = 'has a name that is not portable'
-        elif name.lower() in names:
+        elif (place := same_place(parts)) in names:
             problem = 'occurs twice'
         if problem:
             raise InputError(f'{archive}: member {name!r} {problem}; nothing was unpacked')
-        names.add(name.lower())
+        names.add(place)
         target = out.joinpath(*parts)
         target.parent.mkdir(parents=True, exist_ok=True)
         with open_member() as source, target.open('xb') as file:
@@ -256,6 +283,8 @@ def _write(members, archive: Path, out: Path, progress, max_bytes: int) -> int:
                 file.write(chunk)
     if not names:
         raise InputError(f'{archive}: holds no file')
+    if clutter and say:
+        say(f'{clutter:,} file(s) of macOS left out (__MACOSX, .DS_Store, ._*)')
     _lift_single_folder(out)
     return len(names)
 

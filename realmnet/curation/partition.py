@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from realmnet.curation.identifiers import check_distinct
 from realmnet.curation.imbalance import irlbl, label_set_codes, label_set_name
 from realmnet.curation.label_table import LabelSchema
 from realmnet.curation.seeds import generator
@@ -65,12 +66,25 @@ class Partition:
         strata: Number of patients of each stratum, after merging.
         merged: Strata that were too small on their own, with their number of patients.
         tied: Patients whose dominant label is not unique.
+        missing: Classes of each split that occur in the table but not in the split; empty if
+            labels were not looked at.
     """
 
     rows: list[np.ndarray]
     strata: dict[str, int] = field(default_factory=dict)
     merged: dict[str, int] = field(default_factory=dict)
     tied: int = 0
+    missing: list[list[str]] = field(default_factory=list)
+
+    def lacking(self, names: Sequence[str] | None = None) -> list[str]:
+        """Say which split has no picture of which classes.
+
+        Args:
+            names: What the splits are called; their numbers where left out.
+        """
+        names = names or [f'split {number}' for number in range(1, len(self.rows) + 1)]
+        return [f'{name} has no picture of {", ".join(classes)}'
+                for name, classes in zip(names, self.missing, strict=False) if classes]  # fmt: skip
 
 
 def patient_strata(
@@ -168,11 +182,16 @@ def stratified_partition(
             splits[patient] = np.round(lag, 9).argmax()
             lag[splits[patient]] -= 1
     sizes = {str(s): int((strata == s).sum()) for s in sorted(set(strata))}
-    return Partition(_rows(splits, owner, len(ratios)), sizes, merged, tied)
+    rows = _rows(splits, owner, len(ratios))
+    return Partition(rows, sizes, merged, tied, missing_classes(rows, labels, schema.classes))
 
 
 def group_k_fold(
-    patients: np.ndarray, labels: np.ndarray, ratios: Sequence[float], seed: int = 42
+    patients: np.ndarray,
+    labels: np.ndarray,
+    ratios: Sequence[float],
+    seed: int = 42,
+    classes: Sequence[str] | None = None,
 ) -> Partition:
     """Divide with scikit-learn's ``StratifiedGroupKFold`` instead, stratifying pictures.
 
@@ -186,6 +205,7 @@ def group_k_fold(
         ratios: Share of each split in the pictures; each share of what is left must be a
             multiple of 1/K for some K up to 20.
         seed: Seed of the shuffle.
+        classes: Class names, for :attr:`Partition.missing`; their numbers where left out.
 
     Returns:
         The partition, one entry of ``rows`` a ratio.
@@ -211,7 +231,10 @@ def group_k_fold(
                 'multiples of 0.05 or the default method'
             )
         if folds > len(set(owner[rest])):
-            raise InputError(f'{len(set(owner[rest]))} patient(s) cannot fill {folds} folds')
+            raise InputError(
+                f'{len(set(owner[rest]))} patient(s) cannot fill {folds} folds; give more patients '
+                'or use the default method'
+            )
         if folds > np.bincount(codes[rest]).max():
             raise InputError(
                 f'no label set has the {folds} pictures that {folds} folds need; use the default '
@@ -225,7 +248,38 @@ def group_k_fold(
         taken = np.concatenate(held_out[: round(share * folds)])
         splits[owner[rest[taken]]] = number
         rest = np.delete(rest, taken)
-    return Partition(_rows(splits, owner, len(ratios)))
+    rows = _rows(splits, owner, len(ratios))
+    if classes is None:
+        classes = [f'class {number}' for number in range(1, labels.shape[1] + 1)]
+    return Partition(rows, missing=missing_classes(rows, labels, classes))
+
+
+def missing_classes(
+    rows: Sequence[np.ndarray], labels: np.ndarray, classes: Sequence[str]
+) -> list[list[str]]:
+    """List the classes that a split lacks though the table has them, and warn of it.
+
+    Args:
+        rows: Row positions of each split.
+        labels: 0/1 matrix of shape (N, C).
+        classes: The C class names.
+
+    Returns:
+        One list a split.
+
+    Example:
+        >>> labels = np.array([[1, 0, 0], [1, 1, 0]])
+        >>> with warnings.catch_warnings(action='ignore'):
+        ...     missing_classes([np.array([0]), np.array([1])], labels, ['x', 'y', 'z'])
+        [['y'], []]
+    """
+    present = np.array([labels[part].any(0) for part in rows])
+    lost = labels.any(0) & ~present
+    missing = [[str(classes[c]) for c in np.flatnonzero(row)] for row in lost]
+    if lost.any():
+        sentences = Partition(list(rows), missing=missing).lacking()
+        warnings.warn(f'{"; ".join(sentences)}: too few patients have it', stacklevel=3)
+    return missing
 
 
 def check_ratios(ratios: Sequence[float]) -> np.ndarray:
@@ -263,12 +317,19 @@ def check_no_other_split(folder: str | Path, names: Sequence[str]) -> None:
 
 def _owners(patients: np.ndarray, splits: int) -> tuple[np.ndarray, np.ndarray]:
     names, owner = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
+    check_distinct(names)
     if len(names) < splits:
         raise InputError(f'{len(names)} patient(s) cannot fill {splits} splits')
     return names, owner
 
 
 def _rows(splits: np.ndarray, owner: np.ndarray, number: int) -> list[np.ndarray]:
+    """Return the rows of each split; one without a patient takes the last of the fullest."""
+    counts = np.bincount(splits, minlength=number)
+    while (counts == 0).any() and counts.max() > 1:
+        fullest, empty = int(counts.argmax()), int(counts.argmin())
+        splits[np.flatnonzero(splits == fullest)[-1]] = empty
+        counts = np.bincount(splits, minlength=number)
     rows = [np.flatnonzero(splits[owner] == split) for split in range(number)]
     if empty := [i for i, part in enumerate(rows, 1) if not len(part)]:
         raise InputError(

@@ -20,7 +20,7 @@ from realmnet.evaluation.delong import auroc_test
 from realmnet.evaluation.intervals import behind
 from realmnet.evaluation.mcnemar import mcnemar_test
 from realmnet.evaluation.metrics import make_plan
-from realmnet.evaluation.predictions import Predictions, same_images
+from realmnet.evaluation.predictions import Predictions, check_patients, same_images
 
 #: Metrics compared where none are named: overall, then of every class.
 OVERALL = ('F1', 'mAP', 'AUROC', 'coverage', 'ranking', 'hamming')
@@ -112,6 +112,8 @@ def compare(
         ('F1', 0.011, 0.042, 0.002)
     """
     first, second = same_images(first, second, names=names)
+    if by == 'patient':
+        check_patients(first)
     classes = first.classes
     plans = [
         make_plan(p.truth, p.scores, classes, threshold)

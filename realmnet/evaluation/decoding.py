@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_table import PSMM, LabelSchema, schema_of
 from realmnet.errors import InputError
 
 
@@ -89,12 +89,23 @@ def thresholds_of(
     return np.broadcast_to(values, (len(classes),))
 
 
-def exclusive_groups(classes: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Return PSMM's groups of which each image has exactly one, if ``classes`` hold them all."""
-    return tuple(group for group in PSMM.exclusive if set(group) <= set(classes))
+def exclusive_groups(classes: Sequence[str] | LabelSchema) -> tuple[tuple[str, ...], ...]:
+    """Return the groups of which each image has exactly one, as the schema of the classes says.
+
+    Args:
+        classes: Class names, or their schema; see
+            :func:`realmnet.curation.label_table.schema_of`.
+
+    Example:
+        >>> exclusive_groups(['S0', 'S1', 'G'])
+        ()
+    """
+    return schema_of(classes).exclusive
 
 
-def graded_scale(classes: Sequence[str]) -> tuple[int, ...] | None:
+def graded_scale(classes: Sequence[str] | LabelSchema) -> tuple[int, ...] | None:
     """Return the positions of PSMM's maculopathy grades A0 to A4, or None without them."""
-    grades = PSMM.exclusive[1]
-    return tuple(list(classes).index(g) for g in grades) if set(grades) <= set(classes) else None
+    schema, grades = schema_of(classes), PSMM.exclusive[1]
+    if grades not in schema.exclusive:
+        return None
+    return tuple(schema.classes.index(g) for g in grades)

@@ -8,15 +8,16 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.curation.synthetic_marks import MARK
 from realmnet.errors import InputError
 from realmnet.evaluation.bootstrap import FEW_UNITS, PUBLISHED_DRAWS, jackknife, replicate
-from realmnet.evaluation.decoding import decide
+from realmnet.evaluation.decoding import decide, exclusive_groups
 from realmnet.evaluation.diagnosis import PM, UNITS, has_diagnosis, pathologic_myopia
 from realmnet.evaluation.intervals import DEFAULT_METHOD, Intervals, interval, published
 from realmnet.evaluation.metrics import CLASS_METRICS, MORE_CLASS_METRICS, make_plan
 from realmnet.evaluation.plan import MetricPlan
-from realmnet.evaluation.predictions import Predictions
+from realmnet.evaluation.predictions import Predictions, check_patients
 from realmnet.evaluation.tables import lay_out, marked_rows, records_json, span
 from realmnet.evaluation.thresholds import DEFAULT, Thresholds, threshold_note
 
@@ -143,6 +144,7 @@ def evaluate(
     groups: np.ndarray | None = None,
     diagnosis: str = 'max',
     progress: Callable[[int, int], None] | None = None,
+    names: PictureNames = AUTOMATIC,
 ) -> Evaluation:
     """Evaluate one model.
 
@@ -160,6 +162,7 @@ def evaluate(
         groups: Group of each image, shape (N,), each evaluated by itself after the whole.
         diagnosis: Rule of :func:`diagnosis.pathologic_myopia`; ``''`` leaves the diagnosis out.
         progress: Called with replicates done and their number, for each part.
+        names: How file names tell the eye.
 
     Returns:
         The evaluation.
@@ -175,6 +178,8 @@ def evaluate(
         raise InputError(f'mode {mode!r} is unknown; use one of {MODES}')
     if by not in ('image', 'patient'):
         raise InputError(f"bootstrap by {by!r} is unknown; use 'image' or 'patient'")
+    if by == 'patient':
+        check_patients(predictions)
     settings = dict(bootstrap=bootstrap, by=by, mode=mode, seed=seed, method=method,
                     progress=progress)  # fmt: skip
     chosen = thresholds if isinstance(thresholds, Thresholds) else None
@@ -191,18 +196,20 @@ def evaluate(
         )
     notes = [MARK] if predictions.synthetic else []
     notes.append(threshold_note(thresholds))
+    notes += _diagnosis_note(predictions) if diagnosis else []
     for group, inside in groups_of_rows.items():
         part = predictions.take(inside)
-        names = CLASS_METRICS + MORE_CLASS_METRICS
+        metrics = CLASS_METRICS + MORE_CLASS_METRICS
         plan = make_plan(part.truth, part.scores, part.classes, cut)
-        rows += _rows(plan, part, group, 'labels', None, names, settings)
+        rows += _rows(plan, part, group, 'labels', None, metrics, settings)
         if consistent:
-            predicted = decide(part.scores, part.classes, cut, consistent=True)
+            one_of = exclusive_groups(part.schema) or True
+            predicted = decide(part.scores, part.classes, cut, consistent=one_of)
             plan = make_plan(part.truth, part.scores, part.classes, predicted=predicted)
-            rows += _rows(plan, part, group, 'consistent', DECISION_METRICS, names[:3], settings)
-        if diagnosis and has_diagnosis(part.classes):
+            rows += _rows(plan, part, group, 'consistent', DECISION_METRICS, metrics[:3], settings)
+        if diagnosis and has_diagnosis(part.schema):
             for unit in UNITS:
-                reduced = pathologic_myopia(part, unit, diagnosis)
+                reduced = pathologic_myopia(part, unit, diagnosis, names=names)
                 at = chosen.diagnosis.get(unit, DEFAULT) if chosen else DEFAULT
                 plan = make_plan(reduced.truth, reduced.scores, reduced.classes, at)
                 title = f'pathologic myopia, by {unit}'
@@ -283,6 +290,19 @@ def _split(name: str, classes: tuple[str, ...]) -> tuple[str, str]:
         if name.startswith(f'{metric}_') and name[len(metric) + 1 :] in classes:
             return metric, name[len(metric) + 1 :]
     return name, ''
+
+
+def _diagnosis_note(predictions: Predictions) -> list[str]:
+    """Say where the diagnosis comes from, unless the predictions say so themselves."""
+    schema, info = predictions.schema, predictions.info
+    if 'diagnosis' in info or 'schema' in info:
+        return []
+    if schema.diagnosis:
+        return [
+            "The classes are PSMM's seven, so its diagnosis is taken: pathologic myopia is any of "
+            f'{", ".join(schema.diagnosis)}.'
+        ]
+    return ['No diagnosis: the predictions do not say which classes mean a disease.']
 
 
 def _notes(rows: list[Row], predictions: Predictions, settings: dict) -> list[str]:

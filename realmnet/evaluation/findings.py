@@ -13,22 +13,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_table import PSMM, LabelSchema, schema_of
+from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError
 from realmnet.evaluation.decoding import decide, exclusive_groups, thresholds_of
-from realmnet.evaluation.diagnosis import (
-    PM_CLASSES,
-    diagnosis_score,
-    eye_of,
-    has_diagnosis,
-    patient_of,
-)
+from realmnet.evaluation.diagnosis import diagnosis_score, has_diagnosis
 from realmnet.evaluation.metrics import score_problem
 from realmnet.evaluation.thresholds import DEFAULT, Thresholds
 
 #: Least distance of logits at which a decision counts as certain: logit(.6).
 MARGIN = math.log(0.6 / 0.4)
 STAPHYLOMA, GRADE, DIAGNOSIS = 'staphyloma', 'grade', 'pathologic myopia'
+#: Why a picture cannot be graded: the only words that any check of this project uses.
+REASONS = (
+    'no field',
+    'too dark',
+    'too bright',
+    'blurred',
+    'noise',
+    'no colour',
+    'odd colour',
+    'unlike the training pictures',
+)
 _GROUP_NAMES = dict(zip(PSMM.exclusive, (STAPHYLOMA, GRADE), strict=True))
 
 
@@ -40,12 +46,14 @@ class Finding:
         scores: Class to probability, in the order of the classes.
         found: Classes that count as found: the best of each exclusive group, others from their
             threshold on.
-        grade: ``'A0'`` to ``'A4'``; None without the classes of PSMM.
-        staphyloma: Whether S1 beats S0; None without the classes of PSMM.
-        diagnosis_score: Score of pathologic myopia; None where the classes do not tell.
+        grade: ``'A0'`` to ``'A4'``; None but for PSMM.
+        staphyloma: Whether S1 beats S0; None but for PSMM.
+        diagnosis_score: Score of pathologic myopia; None where the schema names no classes of it.
         pathologic_myopia: Whether that score reaches the stored threshold (.5 without one).
         uncertain: Decisions that are too close to call: ``'staphyloma'``, ``'grade'``,
             ``'pathologic myopia'``, or a class outside the groups.
+        ungradable: Reasons out of :data:`REASONS` why the picture cannot be graded. There is
+            then no decision at all: nothing is found, and the scores mean nothing.
     """
 
     scores: dict[str, float]
@@ -55,6 +63,7 @@ class Finding:
     diagnosis_score: float | None
     pathologic_myopia: bool | None
     uncertain: tuple[str, ...]
+    ungradable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,8 @@ class UnitFinding:
         diagnosis_score: The highest of them.
         pathologic_myopia: Whether it reaches the threshold stored for this unit.
         uncertain: Whether it is too close to that threshold.
+        ungradable: Number of its pictures that cannot be graded; where none can, there is no
+            decision.
     """
 
     name: str
@@ -78,11 +89,17 @@ class UnitFinding:
     diagnosis_score: float | None
     pathologic_myopia: bool | None
     uncertain: bool
+    ungradable: int = 0
+
+    @property
+    def gradable(self) -> bool:
+        """Whether any picture could be graded."""
+        return self.ungradable < self.images
 
 
 def findings_of(
     scores: np.ndarray,
-    classes: Sequence[str],
+    classes: Sequence[str] | LabelSchema,
     thresholds: Thresholds | None = None,
     margin: float = MARGIN,
 ) -> list[Finding]:
@@ -95,7 +112,8 @@ def findings_of(
 
     Args:
         scores: Probabilities, shape (N, C).
-        classes: Class names.
+        classes: Their schema, which says what they mean; or bare names, of which only PSMM's
+            seven mean anything (see :func:`realmnet.curation.label_table.schema_of`).
         thresholds: Chosen on the development split; .5 everywhere where left out.
         margin: Difference of logits, 0 or more.
 
@@ -111,7 +129,8 @@ def findings_of(
         >>> finding.grade, finding.staphyloma, finding.pathologic_myopia, finding.uncertain
         ('A2', True, True, ())
     """
-    scores, classes = np.asarray(scores, dtype=float), tuple(classes)
+    schema = schema_of(classes)
+    scores, classes = np.asarray(scores, dtype=float), schema.classes
     if scores.ndim != 2 or scores.shape[1] != len(classes):
         raise InputError(f'scores have shape {scores.shape}, expected (N, {len(classes)})')
     if problem := score_problem(scores):
@@ -120,25 +139,29 @@ def findings_of(
         raise InputError(f'the margin is {margin}, expected 0 or more')
     values = thresholds.values if thresholds else {}
     cut = thresholds_of(values, classes)
-    groups = exclusive_groups(classes)
+    groups = exclusive_groups(schema)
     found = decide(scores, classes, values, consistent=groups)
     close = np.abs(logit(scores) - logit(cut)) < margin
     diagnosis = None
-    if has_diagnosis(classes):
+    if has_diagnosis(schema):
         rule = thresholds.diagnosis_rule if thresholds else 'max'
-        diagnosis = diagnosis_score(scores, classes, rule)
+        diagnosis = diagnosis_score(scores, schema, rule)
     grouped = {name for group in groups for name in group}
     result = []
     for row in range(len(scores)):
         mine = tuple(c for c, yes in zip(classes, found[row], strict=True) if yes)
         by_name = dict(zip(classes, map(float, scores[row]), strict=True))
-        uncertain = [_GROUP_NAMES[g] for g in groups if _gap([by_name[c] for c in g]) < margin]
+        uncertain = [
+            _GROUP_NAMES.get(g, '/'.join(g))
+            for g in groups
+            if _gap([by_name[c] for c in g]) < margin
+        ]
         uncertain += [c for c, near in zip(classes, close[row], strict=True)
                       if near and c not in grouped]  # fmt: skip
         score = None if diagnosis is None else float(diagnosis[row])
         disease, near = decide_diagnosis(score, thresholds, 'image', margin)
-        if len(groups) == len(PSMM.exclusive):
-            near |= disease != bool(set(mine) & set(PM_CLASSES))
+        if disease is not None and set(schema.diagnosis) <= grouped:
+            near |= disease != bool(set(mine) & set(schema.diagnosis))
         uncertain += [DIAGNOSIS] if near else []
         result.append(
             Finding(
@@ -152,6 +175,26 @@ def findings_of(
             )
         )
     return result
+
+
+def refuse(finding: Finding, reasons: Sequence[str]) -> Finding:
+    """Take the decisions back of a picture that cannot be graded; scores stay.
+
+    Args:
+        finding: From :func:`findings_of`.
+        reasons: Out of :data:`REASONS`; without any, the finding is returned as it is.
+
+    Example:
+        >>> finding = findings_of(np.array([[0.9]]), ['M'])[0]
+        >>> refused = refuse(finding, ['too dark'])
+        >>> refused.found, refused.pathologic_myopia, refused.ungradable
+        ((), None, ('too dark',))
+    """
+    if not reasons:
+        return finding
+    return Finding(
+        finding.scores, (), None, None, finding.diagnosis_score, None, (), tuple(reasons)
+    )
 
 
 def decide_diagnosis(
@@ -194,6 +237,7 @@ class Units:
     Args:
         thresholds: Chosen on the development split.
         margin: As for :func:`findings_of`.
+        names: How file names tell patient and eye.
 
     Attributes:
         unnamed: For ``'eye'`` and ``'patient'``, pictures whose name does not tell it.
@@ -206,33 +250,48 @@ class Units:
         (['0 OS', '0 OD'], 1)
     """
 
-    def __init__(self, thresholds: Thresholds | None = None, margin: float = MARGIN) -> None:
-        self.thresholds, self.margin = thresholds, margin
+    def __init__(
+        self,
+        thresholds: Thresholds | None = None,
+        margin: float = MARGIN,
+        names: PictureNames = AUTOMATIC,
+    ) -> None:
+        self.thresholds, self.margin, self.names = thresholds, margin, names
         self.unnamed = {'eye': 0, 'patient': 0}
         self._units: dict[str, dict[str, tuple]] = {'eye': {}, 'patient': {}}
 
     def add(self, filename: str, finding: Finding) -> None:
         """Add a picture; ``filename`` is relative to the folder, with ``/``."""
-        patient = patient_of(filename)
-        eye = eye_of(filename, patient) if patient else None
-        mine = (1, finding.grade, finding.staphyloma, finding.diagnosis_score)
+        patient = self.names.read(filename).patient
+        eye = self.names.eye(filename, patient)
+        mine = (finding.grade, finding.staphyloma, finding.diagnosis_score)
         for unit, name in (('eye', eye), ('patient', patient)):
             if name is None:
                 self.unnamed[unit] += 1
                 continue
-            images, *earlier = self._units[unit].get(name, (0, None, None, None))
-            worst = [_highest(a, b) for a, b in zip(earlier, mine[1:], strict=True)]
-            self._units[unit][name] = (images + 1, *worst)
+            images, refused, *worst = self._units[unit].get(name, (0, 0, None, None, None))
+            if finding.ungradable:
+                refused += 1
+            else:
+                worst = [_highest(a, b) for a, b in zip(worst, mine, strict=True)]
+            self._units[unit][name] = (images + 1, refused, *worst)
 
     def findings(self, unit: str) -> Iterable[UnitFinding]:
         """Yield the findings of all eyes or patients in the order of their first pictures.
 
+        Pictures that cannot be graded are counted and decide nothing.
+
         Args:
             unit: ``'eye'`` or ``'patient'``.
         """
-        for name, (images, grade, staphyloma, score) in self._units[unit].items():
+        for name, (images, refused, grade, staphyloma, score) in self._units[unit].items():
             disease, near = decide_diagnosis(score, self.thresholds, unit, self.margin)
-            yield UnitFinding(name, images, grade, staphyloma, score, disease, near)
+            yield UnitFinding(name, images, grade, staphyloma, score, disease, near, refused)
+
+    def counts(self, unit: str) -> tuple[int, int]:
+        """Count the eyes or patients, and those of which no picture can be graded."""
+        units = self._units[unit].values()
+        return len(units), sum(refused == images for images, refused, *_ in units)
 
 
 def _gap(scores: Sequence[float]) -> float:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from realmnet.curation.csv_files import csv_text
 from realmnet.curation.synthetic_marks import MARK_CELL, MARK_COLUMN
 from realmnet.errors import InputError
 
@@ -42,11 +41,7 @@ def lay_out(header: Sequence[str], rows: Sequence[Sequence[object]], form: str) 
         records = [dict(zip(header, map(plain, row), strict=True)) for row in rows]
         return json.dumps(records, indent=1)
     if form == 'csv':
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator='\n')
-        writer.writerow(header)
-        writer.writerows([['' if plain(cell) is None else plain(cell) for cell in r] for r in rows])
-        return stream.getvalue().rstrip('\n')
+        return csv_text(header, [[plain(cell) for cell in row] for row in rows]).rstrip('\n')
     cells = [[_show(cell, name) for cell, name in zip(row, header, strict=True)] for row in rows]
     if form == 'markdown':
         lines = [header, ['---'] * len(header), *cells]
@@ -103,7 +98,7 @@ def write_tables(folder: str | os.PathLike, stem: str, render: Callable[[str], s
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for form, suffix in _SUFFIXES.items():
-            (folder / f'{stem}.{suffix}').write_text(render(form) + '\n')
+            (folder / f'{stem}.{suffix}').write_text(render(form) + '\n', encoding='utf-8')
     except OSError as error:
         raise InputError(f'{folder}: tables cannot be written there ({error.strerror})') from None
 

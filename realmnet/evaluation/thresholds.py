@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from realmnet.curation.outputs import write_whole
+from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError
 from realmnet.evaluation.decoding import thresholds_of
 from realmnet.evaluation.diagnosis import DIAGNOSIS_RULES, UNITS, has_diagnosis, pathologic_myopia
@@ -55,6 +56,7 @@ def choose_thresholds(
     sensitivity: float = 0.95,
     source: str = '',
     diagnosis: str = 'max',
+    names: PictureNames = AUTOMATIC,
 ) -> Thresholds:
     """Choose a threshold for each class.
 
@@ -70,6 +72,7 @@ def choose_thresholds(
         sensitivity: Required by the rule of that name, in (0, 1].
         source: What the predictions are called in the file.
         diagnosis: Rule of :func:`diagnosis.pathologic_myopia`.
+        names: How file names tell the eye.
 
     Returns:
         The thresholds.
@@ -96,9 +99,9 @@ def choose_thresholds(
         else:
             values[name] = _choose(truth, predictions.scores[:, i], rule, sensitivity)
     cuts = {}
-    if has_diagnosis(predictions.classes):
+    if has_diagnosis(predictions.schema):
         for unit in UNITS:
-            reduced = pathologic_myopia(predictions, unit, diagnosis)
+            reduced = pathologic_myopia(predictions, unit, diagnosis, names=names)
             if 0 < reduced.truth.mean() < 1:
                 cuts[unit] = _choose(reduced.truth[:, 0], reduced.scores[:, 0], rule, sensitivity)
     return Thresholds(

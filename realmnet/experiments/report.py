@@ -10,7 +10,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from mmengine.config import Config
 
-from realmnet.curation.label_table import missing_pictures, read_label_table
+from realmnet.curation.label_table import read_label_table
+from realmnet.curation.listed_pictures import missing_pictures
 from realmnet.curation.outputs import make_folder
 from realmnet.curation.protocols import join_tables, read_splits
 from realmnet.curation.synthetic import is_synthetic

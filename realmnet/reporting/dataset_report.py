@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from realmnet.curation.identifiers import SPELLINGS, shared, spelling
 from realmnet.curation.label_table import (
     PSMM,
     LabelSchema,
     LabelTable,
-    missing_pictures,
     read_label_table,
 )
+from realmnet.curation.listed_pictures import missing_pictures
 from realmnet.curation.outputs import staged
-from realmnet.curation.pictures import read_any_picture
+from realmnet.curation.pictures import read_any_picture, refuse_outward
 from realmnet.curation.protocols import (
     IMAGE_SETS,
     PUBLISHED_RESAMPLED,
@@ -129,6 +131,12 @@ def _people(path: str | Path | None, patients, source: str | None):
         return None
     people = read_people(path)
     known = set(patients)
+    _, alike = shared(known, people['ID'], spelling)
+    if alike := [pair for pair in alike if pair[1] not in known]:
+        raise InputError(
+            f'{path}: ID {alike[0][1]!r} is not in the label files, but {alike[0][0]!r} is; they '
+            f'differ only by {SPELLINGS} ({len(alike)} such ID(s)); write ID as there'
+        )
     chosen = people['ID'].isin(known)
     if source:
         chosen &= sources_of(people['ID']) == source
@@ -148,4 +156,9 @@ def _samples(table: LabelTable, folder: Path) -> Figure | None:
     present = [row for row, name in enumerate(table.filenames) if name not in missing]
     if not present:
         return None
-    return draw_samples(table.take(present), lambda name: read_any_picture(folder / name))
+
+    def read(name: str) -> np.ndarray:
+        refuse_outward(folder / name, folder)
+        return read_any_picture(folder / name)
+
+    return draw_samples(table.take(present), read)

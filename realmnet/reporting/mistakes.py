@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from realmnet.curation.pictures import read_any_picture, refuse_outward
 from realmnet.curation.synthetic import in_synthetic
 from realmnet.errors import InputError
 from realmnet.evaluation.predictions import Predictions
@@ -115,7 +116,7 @@ def mistakes_figure(
         for axes in panels:
             axes.set_axis_off()
         for axes, (row, c) in zip(panels, found, strict=False):
-            axes.imshow(_picture(Path(folder, str(predictions.filenames[row])), size))
+            axes.imshow(_picture(str(predictions.filenames[row]), folder, size))
             present = [
                 name
                 for name, label in zip(predictions.classes, predictions.truth[row], strict=True)
@@ -140,13 +141,11 @@ def mistakes_figure(
         return figure
 
 
-def _picture(path: Path, size: int) -> np.ndarray:
-    try:
-        with Image.open(path) as picture:
-            picture = picture.convert('RGB')
-            picture.thumbnail((size, size))
-            return np.asarray(picture)
-    except OSError as error:
-        raise InputError(
-            f'{path}: the picture cannot be read ({error}); name its folder with --images'
-        ) from None
+def _picture(name: str, folder: str | os.PathLike, size: int) -> np.ndarray:
+    path = Path(folder, name)
+    if not path.exists():
+        raise InputError(f'{path}: the picture is not there; name its folder with --images')
+    refuse_outward(path, folder)
+    picture = Image.fromarray(read_any_picture(path, least_side=size))
+    picture.thumbnail((size, size))
+    return np.asarray(picture)

@@ -60,9 +60,14 @@ def class_words(name: str, description: ModelDescription) -> str:
     """
     names = dict(zip(description.classes, description.class_names, strict=True))
     mine = names[name]
-    if name in WORDS and mine in (
-        name,
-        dict(zip(PSMM.classes, PSMM.class_names, strict=True))[name],
+    if (
+        description.schema == PSMM.name
+        and name in WORDS
+        and mine
+        in (
+            name,
+            dict(zip(PSMM.classes, PSMM.class_names, strict=True))[name],
+        )
     ):
         return f'{name} {WORDS[name]}'
     return name if mine == name else f'{name} {mine}'
@@ -77,6 +82,7 @@ def model_words(name: str, description: ModelDescription) -> str:
     """
     size = description.preprocessing.size
     parts = [f'Model {name}', f'{size} x {size} px']
+    parts += [] if description.input_check else ['NO INPUT CHECK: any picture is graded']
     parts += ['black border cropped'] if description.preprocessing.crop_border else []
     chosen = description.thresholds
     if chosen:
@@ -96,9 +102,13 @@ def facts_html(finding: Finding, description: ModelDescription) -> str:
         description: The model's.
 
     Returns:
-        A list of definitions; empty if the classes tell none of them.
+        A list of definitions; empty if the classes tell none of them. Of a picture that cannot
+        be graded it says only why.
     """
     facts = []
+    if finding.ungradable:
+        note = f'{", ".join(finding.ungradable)}; the scores mean nothing'
+        facts.append(_fact('Picture', 'ungradable', note, '', finding, 'unsure'))
     if finding.pathologic_myopia is not None:
         chosen = description.thresholds
         cut = chosen.diagnosis.get('image', DEFAULT) if chosen else DEFAULT
@@ -143,7 +153,7 @@ def scores_html(finding: Finding, description: ModelDescription) -> str:
     """
     values = description.thresholds.values if description.thresholds else {}
     cuts = thresholds_of(values, description.classes)
-    groups = exclusive_groups(description.classes)
+    groups = exclusive_groups(description.label_schema)
     rows = []
     for name, cut in zip(description.classes, cuts, strict=True):
         score, found = finding.scores[name], name in finding.found

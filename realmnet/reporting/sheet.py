@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
+from realmnet.curation.pictures import read_any_picture, refuse_outward
 from realmnet.curation.synthetic import in_synthetic
 from realmnet.errors import InputError
 from realmnet.evaluation.predictions import Predictions
@@ -18,6 +18,8 @@ from realmnet.reporting.curves import how_many
 from realmnet.reporting.style import caption
 
 _RIGHT, _WRONG = '#1b7837', '#c51b27'
+# Least side, in pixels, to which a large JPEG is decoded: more than a cell of the sheet shows.
+_SIDE = 400
 
 
 def choose_pictures(truth: np.ndarray, number: int, seed: int) -> np.ndarray:
@@ -90,11 +92,8 @@ def prediction_sheet(
         axis.set_axis_off()
     for axis, row in zip(axes, rows, strict=False):
         path = Path(folder, predictions.filenames[row])
-        try:
-            with Image.open(path) as picture:
-                axis.imshow(picture.convert('RGB'))
-        except OSError as error:
-            raise InputError(f'{path}: the picture cannot be shown ({error})') from None
+        refuse_outward(path, folder)
+        axis.imshow(read_any_picture(path, least_side=_SIDE))
         claimed = predictions.scores[row] >= cuts
         right = (claimed == (predictions.truth[row] == 1)).all()
         axis.set_title(

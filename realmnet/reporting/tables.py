@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from realmnet.curation.csv_files import csv_text
 from realmnet.curation.synthetic_marks import MARK, MARK_CELL, MARK_COLUMN
 
 _MARKED = re.compile(rf'\[({MARK_CELL}[^]]*)\] ')
@@ -69,11 +68,10 @@ class Table:
 
     def to_csv(self) -> str:
         """Return header and rows as CSV; a mark before the title becomes a column."""
-        text, rows = io.StringIO(), [self.header, *self.rows]
+        header, rows = self.header, self.rows
         if mark := _MARKED.match(self.title):
-            rows = [[*row, mark[1] if i else MARK_COLUMN] for i, row in enumerate(rows)]
-        csv.writer(text, lineterminator='\n').writerows(rows)
-        return text.getvalue()
+            header, rows = [*header, MARK_COLUMN], [[*row, mark[1]] for row in rows]
+        return csv_text(header, rows)
 
     def to_latex(self) -> str:
         """Return a ``table`` environment; the document needs the package ``booktabs``."""

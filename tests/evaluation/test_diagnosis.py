@@ -95,8 +95,11 @@ def test_published_names_tell_the_eye(image_sets):
 
 
 def test_other_classes():
-    odir = make(['a'], ['a'], [[0.2, 0.7]], [[0, 1]], ('N', 'M'))
-    assert has_diagnosis(odir.classes)
+    bare = make(['a'], ['a'], [[0.2, 0.7]], [[0, 1]], ('N', 'M'))
+    assert not has_diagnosis(bare.classes)
+    assert not has_diagnosis(bare.schema)
+    odir = bare.with_diagnosis(['M'])
+    assert has_diagnosis(odir.schema)
     assert pathologic_myopia(odir).scores.tolist() == [[0.7]]
     other = make(['a'], ['a'], [[0.2]], [[0]], ('G',))
     assert not has_diagnosis(other.classes)
@@ -110,7 +113,8 @@ def test_other_classes():
 
 def binary(scores, truth):
     names = [f'{i}.jpg' for i in range(len(scores))]
-    return make(names, names, np.array(scores)[:, None], np.array(truth)[:, None], ('M',))
+    predictions = make(names, names, np.array(scores)[:, None], np.array(truth)[:, None], ('M',))
+    return predictions.with_diagnosis(['M'])
 
 
 def test_thresholds_worked_by_hand():

@@ -122,11 +122,18 @@ def test_weights_equal_scikit_learns_sample_weight(case, seed):
             assert row[f'AUROC_{c}'] == pytest.approx(auroc, abs=1e-9)
 
 
+PSMM = ('S0', 'S1', 'A0', 'A1', 'A2', 'A3', 'A4')
+
+
+def with_staphyloma(*grades):
+    return [np.hstack([np.zeros((len(g), 2), g.dtype), g]) for g in grades]
+
+
 @pytest.mark.parametrize('seed', range(5))
 def test_kappa_equals_scikit_learns_quadratic_weights(seed):
     rng = np.random.default_rng(seed)
     grade, scores = rng.integers(0, 5, 80), rng.random((80, 5))
-    values = all_metrics(np.eye(5, dtype=int)[grade], scores, ['A0', 'A1', 'A2', 'A3', 'A4'])
+    values = all_metrics(*with_staphyloma(np.eye(5, dtype=int)[grade], scores), PSMM)
     kappa = sk.cohen_kappa_score(grade, scores.argmax(1), weights='quadratic', labels=range(5))
     assert values['kappa'] == pytest.approx(kappa, abs=1e-9)
 
@@ -134,7 +141,9 @@ def test_kappa_equals_scikit_learns_quadratic_weights(seed):
 def test_kappa_ignores_images_without_exactly_one_grade():
     truth = np.array([[1, 0, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 0], [1, 1, 0, 0, 0]])
     scores = np.array([[0.9, 0, 0, 0, 0], [0, 0, 0.9, 0, 0], [0, 0, 0, 0.9, 0], [0, 0, 0, 0, 0.9]])
-    assert all_metrics(truth, scores, ['A0', 'A1', 'A2', 'A3', 'A4'])['kappa'] == 1
+    assert all_metrics(*with_staphyloma(truth, scores), PSMM)['kappa'] == 1
+    # names alone are no grades
+    assert 'kappa' not in all_metrics(truth, scores, ['A0', 'A1', 'A2', 'A3', 'A4'])
 
 
 def test_calibration_error_worked_by_hand():

@@ -4,7 +4,10 @@ import argparse
 from pathlib import Path
 
 from realmnet.cli import run
+from realmnet.curation.name_table import add_name_options, names_from, say_names
+from realmnet.curation.picture_names import OWN_EYE
 from realmnet.errors import InputError
+from realmnet.evaluation.diagnosis import has_diagnosis, name_patients
 from realmnet.evaluation.predictions import read_predictions
 from realmnet.evaluation.tables import lay_out
 from realmnet.evaluation.thresholds import (
@@ -35,11 +38,21 @@ def main() -> None:
                         help='required by the rule sensitivity')  # fmt: skip
     parser.add_argument('--diagnosis', choices=('max', 'noisy-or'), default='max',
                         help='how classes become one score of pathologic myopia')  # fmt: skip
+    parser.add_argument('--disease', nargs='+', metavar='CLASS', help='classes that mean the '
+                        "disease, where the file does not say (PSMM's are known)")  # fmt: skip
+    add_name_options(parser)
     parser.add_argument('--checkpoint', type=Path, help='default: the one that a .json names')
     parser.add_argument('--out', type=Path, help='file to write instead')
     parser.add_argument('--classes', nargs='+', help='class names of a .pkl, in their order')
     args = parser.parse_args()
+    names = names_from(args)
     predictions = read_predictions(args.predictions, args.classes)
+    if args.disease:
+        predictions = predictions.with_diagnosis(args.disease)
+    if names.chosen or names.table is not None:
+        predictions = name_patients(predictions, names)
+    if has_diagnosis(predictions.schema):
+        say_names(predictions.filenames, names, OWN_EYE)
     checkpoint = args.checkpoint or predictions.info.get('checkpoint')
     if not (args.out or checkpoint):
         raise InputError(
@@ -47,7 +60,9 @@ def main() -> None:
         )
     target = args.out or thresholds_path(checkpoint)
     source = f'{args.predictions}{" (SYNTHETIC pictures)" * predictions.synthetic}'
-    chosen = choose_thresholds(predictions, args.rule, args.sensitivity, source, args.diagnosis)
+    chosen = choose_thresholds(
+        predictions, args.rule, args.sensitivity, source, args.diagnosis, names
+    )
     write_thresholds(chosen, target)
     rows = [[name, value] for name, value in chosen.values.items()]
     rows += [[f'pathologic myopia, by {unit}', value] for unit, value in chosen.diagnosis.items()]

@@ -4,6 +4,9 @@ import argparse
 from pathlib import Path
 
 from realmnet.cli import run
+from realmnet.curation.name_table import add_name_options, names_from, say_names
+from realmnet.curation.picture_names import OWN_EYE
+from realmnet.evaluation.diagnosis import has_diagnosis, name_patients
 from realmnet.evaluation.evaluate import MODES, evaluate
 from realmnet.evaluation.groups import group_of
 from realmnet.evaluation.intervals import DEFAULT_METHOD, METHODS
@@ -46,6 +49,9 @@ def parse_args() -> argparse.Namespace:
                         help='also decide for exactly one S and one A')  # fmt: skip
     parser.add_argument('--diagnosis', choices=('max', 'noisy-or', 'none'), default='max',
                         help='how classes become one score of pathologic myopia')  # fmt: skip
+    parser.add_argument('--disease', nargs='+', metavar='CLASS', help='classes that mean the '
+                        "disease, where the file does not say (PSMM's are known)")  # fmt: skip
+    add_name_options(parser)
     parser.add_argument('--classes', nargs='+', help='class names of a .pkl, in their order')
     parser.add_argument('--seed', type=int, default=42)
     parser.add_argument('--format', choices=FORMATS, default='text', help='of what is printed')
@@ -56,7 +62,14 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Evaluate and print."""
     args = parse_args()
+    names = names_from(args)
     predictions = read_predictions(args.predictions, args.classes)
+    if args.disease:
+        predictions = predictions.with_diagnosis(args.disease)
+    if names.chosen or names.table is not None:
+        predictions = name_patients(predictions, names)
+    if args.diagnosis != 'none' and has_diagnosis(predictions.schema):
+        say_names(predictions.filenames, names, OWN_EYE)
     groups = None
     if args.group:
         groups = group_of(predictions, args.group, args.group_table or args.predictions)
@@ -72,6 +85,7 @@ def main() -> None:
         groups=groups,
         diagnosis='' if args.diagnosis == 'none' else args.diagnosis,
         progress=Progress('bootstrap replicates'),
+        names=names,
     )
     print(evaluation.table(args.format))
     if args.out:

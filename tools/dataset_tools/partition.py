@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from pathlib import Path
 
 from realmnet.cli import run
@@ -24,6 +25,7 @@ from realmnet.curation.partition import (
     check_no_other_split,
     check_ratios,
     group_k_fold,
+    missing_classes,
     split_patients,
     stratified_partition,
 )
@@ -73,26 +75,32 @@ def main() -> None:
         if part.ignored:
             print(f'{path}: columns left out: {", ".join(part.ignored)}')
     table, _ = join_tables(tables)
+    # said below, with the names of the splits
+    warnings.filterwarnings('ignore', message='.*has no picture of')
     if args.method == 'stratified':
         result = stratified_partition(
             table.patients, table.labels, schema, ratios, args.seed, args.ties
         )
     elif args.method == 'group-k-fold':
-        result = group_k_fold(table.patients, table.labels, ratios, args.seed)
+        result = group_k_fold(table.patients, table.labels, ratios, args.seed, schema.classes)
     else:
-        result = Partition(split_patients(table.patients, check_ratios(ratios), args.seed))
+        rows = split_patients(table.patients, check_ratios(ratios), args.seed)
+        result = Partition(rows, missing=missing_classes(rows, table.labels, schema.classes))
     splits = dict(zip(names, result.rows, strict=True))
     record = {
         'labels': [path.name for path in args.labels], 'schema': schema.name,
         'method': args.method, 'ratios': ratios, 'seed': args.seed,
         'ties': args.ties if args.method == 'stratified' else None,
         'strata': result.strata, 'merged': result.merged, 'tied_patients': result.tied,
+        'missing_classes': {n: c for n, c in zip(names, result.missing, strict=True) if c},
         'counts': {name: vars(Counts.of(table.patients[rows])) for name, rows in splits.items()},
     }  # fmt: skip
     with staged(args.out) as place:
         for name, rows in splits.items():
             write_label_table(table.take(rows), place / f'{name}.csv')
         (place / 'partition.json').write_text(json.dumps(record, indent=2) + '\n')
+    for sentence in result.lacking(names):
+        print(f'note: {sentence}: too few patients have it')
     if result.merged:
         print(f'strata too small and merged (patients): {result.merged}')
     if args.method == 'stratified':

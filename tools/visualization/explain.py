@@ -8,6 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from realmnet.cli import run
+from realmnet.curation.content import told, unchanged
 from realmnet.curation.label_table import read_label_table
 from realmnet.curation.outputs import make_folder, not_writable
 from realmnet.curation.synthetic import in_synthetic
@@ -23,8 +24,9 @@ from realmnet.explain.pictures import (
     find_pictures,
     make_explainers,
 )
+from realmnet.explain.record import MapRecord
 from realmnet.progress import Progress
-from realmnet.reporting.findings_table import NOTICE
+from realmnet.reporting.findings_table import NOTICE, display_name
 from realmnet.reporting.heat_maps import ExplainedPicture, explanation_sheet, overlay
 from realmnet.reporting.style import save
 
@@ -88,9 +90,9 @@ def wanted_classes(names: list[str], known: tuple[str, ...]) -> list[str] | None
     return names
 
 
-def write_overlays(row: ExplainedPicture, method: str, out: Path, note: str) -> None:
-    """Write the maps of a picture; ``note`` goes into the files."""
-    text = PngInfo()
+def write_overlays(row: ExplainedPicture, method: str, out: Path, note: str) -> list[Path]:
+    """Write the maps of a picture; ``note`` goes into the files, whose paths are returned."""
+    text, files = PngInfo(), []
     text.add_text('Description', note)
     for name, heat in row.maps.items():
         file = out / f'{row.name}_{name}_{method}.png'
@@ -99,6 +101,8 @@ def write_overlays(row: ExplainedPicture, method: str, out: Path, note: str) -> 
             Image.fromarray(overlay(row.picture, heat)).save(file, pnginfo=text)
         except OSError as error:
             raise not_writable(file, error) from None
+        files.append(file)
+    return files
 
 
 class Sheets:
@@ -176,9 +180,10 @@ def main() -> None:
     sheet = args.sheet or args.out / 'sheet.png'
     if sheet.suffix.lower() not in SHEETS:
         raise InputError(f'--sheet {sheet}: must end in one of {", ".join(SHEETS)}')
-    pictures, truth = find_pictures(args.pictures), {}
+    closed: list[tuple[Path, str]] = []
+    pictures, truth = find_pictures(args.pictures, closed), {}
     trained = TrainedModel(args.config, args.checkpoint, args.device)
-    known = trained.schema.classes
+    known, found = trained.schema.classes, pictures
     classes = wanted_classes(args.classes, known)
     explainers = make_explainers(trained, args.method, args.stride, args.views)
     if args.labels:
@@ -196,31 +201,47 @@ def main() -> None:
     stored = trained.description.thresholds if args.threshold is None else args.threshold
     note = f'{NOTICE}\n{note}\n{threshold_caption(stored, known)}'
     make_folder(args.out)
+    record = MapRecord(args.out, found)
+    for names, what in (
+        (record.changed, 'are others now, their earlier maps were removed'),
+        (record.gone, f'are not among those named, their earlier maps stay in {args.out}'),
+    ):
+        if names:
+            print(f'{len(names)} picture(s) {what}: {told(map(display_name, names))}')
     total = len(pictures) * len(explainers)
     sheets = Sheets(sheet, args.sheet_rows, total, known, classes, note)
-    progress, failed = Progress('pictures'), 0
+    progress, failed = Progress('pictures'), len(closed)
+    for _, sentence in closed:
+        print(f'error: {sentence}', file=sys.stderr)
     for done, picture in enumerate(pictures, start=1):
         present = truth.get(picture.name)
         try:
-            new = explain_picture(picture, trained, explainers, classes, args.threshold, present)
+            with unchanged(picture.path) as content:
+                new = explain_picture(
+                    picture, trained, explainers, classes, args.threshold, present
+                )
+            for method, row in zip(explainers, new, strict=True):
+                for file in write_overlays(row, method, args.out, note):
+                    record.add(file, picture.name, content)
         except InputError as error:
             failed += 1
             print(f'error: {error}', file=sys.stderr)
         else:
-            for method, row in zip(explainers, new, strict=True):
-                write_overlays(row, method, args.out, note)
+            for row in new:
                 sheets.add(row)
         progress(done, len(pictures))
+    record.write()
     sheets.finish()
     if sheets.files:
-        explained = len(pictures) - failed
+        explained = len(pictures) + len(closed) - failed
         print(f'{explained} picture(s) explained in {args.out}, {sheets.said()}')
     if trained.description.training.synthetic:
         print('The model was trained on SYNTHETIC pictures: this says nothing about patients.')
     print(NOTICE)
     if failed:
         raise InputError(
-            f'{failed} of {len(pictures)} picture(s) could not be explained, see above'
+            f'{failed} of {len(pictures) + len(closed)} picture(s) could not be explained, '
+            'see above'
         )
 
 
