@@ -144,7 +144,7 @@ def test_figures_are_marked(figures, model, chosen, tmp_path):
 def test_contact_sheets_are_marked(model):
     (finding,) = findings_of(model.scores[:1], model.classes, None)
     heads = [
-        np.asarray(draw_sheet([Path('none.jpg')], [(name, finding)], 'x'))[:36, 125:]
+        np.asarray(draw_sheet([Path('none.jpg')], [(name, finding, '')], 'x'))[:36, 125:]
         for name in ('SUSTech-999900034_2.jpg', 'SUSTech-34_2.jpg')
     ]
     assert (heads[0] != 255).any()
