@@ -14,6 +14,8 @@ from realmnet.cli import run
 from realmnet.curation.name_table import say_names
 from realmnet.curation.outputs import write_whole
 from realmnet.curation.picture_names import AUTOMATIC, OWN_EYE
+from realmnet.curation.synthetic import is_synthetic
+from realmnet.curation.synthetic_marks import MARK
 from realmnet.datasets.preflight import check_data
 from realmnet.engine.config import datasets, load_config
 from realmnet.engine.launch import (
@@ -97,6 +99,9 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
     cfg.test_evaluator.info = dict(
         config=args.config, checkpoint=args.checkpoint, seed=cfg.randomness.get('seed')
     )
+    roots = [d.get('data_root') or cfg.get('data_root', '') for d in datasets(cfg, ['test'])]
+    if any(map(is_synthetic, roots)):
+        cfg.test_evaluator.info['notice'] = MARK
     if args.out and args.out_item == 'pred' and not args.out.endswith('.pkl'):
         cfg.test_evaluator.predictions_file = args.out
 
@@ -111,8 +116,8 @@ def use_tta(cfg: Config) -> None:
     cfg.model = ConfigDict(**deepcopy(tta_model), module=cfg.model)
 
 
-def write_metrics(metrics: dict[str, float], path: str) -> None:
-    """Write metrics as JSON, undefined ones as null."""
+def write_metrics(metrics: dict[str, float | str], path: str) -> None:
+    """Write metrics as JSON, undefined ones as null, with the notice of synthetic pictures."""
     values = {
         name: None if isinstance(value, float) and math.isnan(value) else value
         for name, value in metrics.items()
@@ -148,7 +153,8 @@ def main() -> None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
     metrics = runner.test()
     if is_main_process() and args.out and args.out_item == 'metrics':
-        write_metrics(metrics, args.out)
+        notice = cfg.test_evaluator.info.get('notice')
+        write_metrics(metrics | ({'notice': notice} if notice else {}), args.out)
     if is_main_process() and args.bootstrap:
         print_intervals(runner.test_evaluator.metrics[0].predictions, args.bootstrap, args.by)
     finish_launch()

@@ -195,7 +195,8 @@ def _paired(first: Replicates, second: Replicates, name: str) -> Difference:
 def _rests_on(first: Replicates, second: Replicates, name: str, length: float) -> tuple[float, str]:
     """Units behind the scarcer of two values, and why their difference has no interval."""
     place = first.names.index(name)
-    lengths = np.full(len(first.names), length)
+    lengths = np.full(len(first.names), np.inf)
+    lengths[place] = length
     found = [behind(replicates, lengths) for replicates in (first, second)]
     units, why = min((units[place], why[place]) for units, why in found)
     return float(units), why

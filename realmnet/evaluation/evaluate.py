@@ -125,7 +125,7 @@ class Evaluation:
         texts = [
             text
             for key, rows in blocks.items()
-            for text in (_title(key, form, self.synthetic), *_block(rows, form))
+            for text in (_title(key, form, self.synthetic), *_block(rows, form, self.synthetic))
         ]
         notes = [f'- {n}' if form == 'markdown' else f'% {n}' if form == 'latex' else n
                  for n in self.notes]  # fmt: skip
@@ -348,7 +348,11 @@ def _unit_notes(rows: list[Row], by: str) -> list[str]:
     alone = sorted({row.group for row in rows if not row.convention})
     if alone:
         notes.append(f'No intervals where there is only one {by}: {", ".join(alone)}.')
-    without = Counter(row.remark for row in rows if row.convention == 'sound' and np.isnan(row.low))
+    without = Counter(
+        row.remark.rpartition(': ')[2]
+        for row in rows
+        if row.convention == 'sound' and np.isnan(row.low)
+    )
     for remark, meaning in (
         (f'one {by}', f'what they rest on comes from one {by} (effective number, Kish)'),
         ('no spread', 'all replicates are equal'),
@@ -376,8 +380,10 @@ def _title(key: tuple[str, str, str], form: str, synthetic: bool) -> str:
     return {'markdown': f'**{text}**', 'latex': f'% {text}'}.get(form, text)
 
 
-def _block(rows: list[Row], form: str) -> list[str]:
+def _block(rows: list[Row], form: str, synthetic: bool) -> list[str]:
     """Class table, with the means as its last row, and the further overall metrics."""
+    # Titles and notes of the LaTeX form are comments, which are not printed.
+    mark = synthetic and form == 'latex'
     classes = list(dict.fromkeys(row.of for row in rows if row.of))
     metrics = list(dict.fromkeys(row.metric for row in rows if row.of))
     if rows[0].part == 'labels':
@@ -402,9 +408,9 @@ def _block(rows: list[Row], form: str) -> list[str]:
     header = ['class', 'positives', *(m for m in metrics)]
     if rows[0].part.startswith('pathologic'):
         header = ['', 'positives', *(_CLINICAL.get(m, m) for m in metrics)]
-    texts = [lay_out(header, body, form)]
+    texts = [lay_out(*marked_rows(header, body, mark), form)]
     others = [row for row in rows if not row.of and row.metric not in used]
     if others and len(classes) > 1:
         lines = [[r.metric, span(r.value, r.low, r.high, remark=r.remark)] for r in others]
-        texts.append(lay_out(['overall', 'value'], lines, form))
+        texts.append(lay_out(*marked_rows(['overall', 'value'], lines, mark), form))
     return texts

@@ -128,16 +128,20 @@ def behind(replicates: Replicates, length: np.ndarray) -> tuple[np.ndarray, tupl
 
     Returns:
         Effective units, shape (M,), a macro-average having those of its scarcest class; and the
-        reasons, ``''`` where there is an interval or the metric is undefined.
+        reasons, ``''`` where there is an interval or the metric is undefined, with the name of
+        the class for a macro-average.
     """
     units, point = replicates.units.copy(), replicates.point
     why = [missing_because(u, n, replicates.by) for u, n in zip(units, length, strict=True)]
     for i, columns in _classes_of_means(replicates):
-        columns = columns[np.isfinite(point[columns])]
-        if len(columns):
-            units[i] = units[columns].min()
-        reasons = [why[c] for c in columns if why[c]]
-        why[i] = reasons[0] if reasons else missing_because(units[i], length[i], replicates.by)
+        used = columns[np.isfinite(point[columns])]
+        if len(used):
+            units[i] = units[used].min()
+        why[i] = missing_because(units[i], length[i], replicates.by)
+        for c, name in zip(columns, replicates.classes, strict=True):
+            if c in used and why[c] and len(columns) > 1:
+                why[i] = f'{name}: {why[c]}'
+                break
     return units, tuple('' if np.isnan(v) else text for v, text in zip(point, why, strict=True))
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from realmnet.evaluation.tables import span
+from realmnet.evaluation.thresholds import DEFAULT
 from realmnet.reporting.measured import TITLES, Entry, Estimate, is_synthetic, synthetic_mark
 from realmnet.reporting.published import METRICS
 from realmnet.reporting.tables import Table
@@ -131,7 +132,7 @@ def sweep_notes(entries: Sequence[Entry]) -> list[str]:
         )
     kinds = dict.fromkeys(e.of for entry in entries for e in entry.estimates.values() if e.of)
     if kinds:
-        notes.append(f'Ours: {"; ".join(_ENDS[kind] for kind in kinds)}.')
+        notes.append(f'Ours: {"; ".join(_ENDS[kind] for kind in kinds)}; threshold {DEFAULT}.')
     if any(entry.chosen for entry in entries):
         notes.append("★ the paper's choice.")
     lost = {

@@ -106,6 +106,24 @@ def test_delong_without_enough_images_is_nan_and_equal_models_do_not_differ():
     assert (same.difference, same.p) == (0, 1)
 
 
+def test_delong_without_spread_is_no_test():
+    # All placements are equal within a model: the variance is 0, which is no certainty.
+    truth = np.arange(20) < 10
+    test = auroc_test(truth, np.stack([1 - np.arange(20) / 20, np.full(20, 0.5)], axis=1))
+    assert test.difference == 0.5
+    assert np.isnan([test.p, test.low, test.high]).all()
+    assert test.remark == 'no spread'
+
+
+def test_obuchowski_of_one_effective_patient_is_no_test():
+    truth, scores, _ = example()
+    patients = np.where(truth == 1, 0, 1 + np.arange(len(truth)))
+    patients[np.flatnonzero(truth == 1)[0]] = -1  # a second patient with one positive
+    test = auroc_test(truth, scores, patients)
+    assert np.isnan([test.p, test.low, test.high]).all()
+    assert test.remark == 'one patient'
+
+
 @pytest.mark.parametrize(('n', 'method'), [(30, 'exact'), (400, 'chi-square')])
 def test_mcnemar_equals_statsmodels(n, method):
     rng = np.random.default_rng(n)

@@ -108,3 +108,10 @@ def test_interval_of_a_mean_over_classes_draws_patients():
 def test_mistakes_are_input_errors(call):
     with pytest.raises(InputError):
         call()
+
+
+@pytest.mark.parametrize('patients', ['aaaaaaaaaa', 'aaaaaaaaab'])
+def test_one_patient_gives_no_interval(patients):
+    mean, low, high = mean_interval(np.arange(10) % 2, np.array(list(patients)), 50)
+    assert mean == 0.5
+    assert np.isnan([low, high]).all()

@@ -63,6 +63,7 @@ def test_other_outputs(trained, tested, tmp_path):
     test = ['tools/dist_test.sh', config, checkpoint, 2, '--work-dir', tmp_path / 'logs']
     run(*test, '--out', tmp_path / 'metrics.json', '--out-item', 'metrics')
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
+    assert metrics['notice'].startswith('SYNTHETIC pictures')
     one = tested[1]
     expected = all_metrics(one.truth, one.scores, one.classes)
     assert metrics['multi-label/mAP'] == pytest.approx(expected['mAP'], abs=1e-6)

@@ -58,6 +58,11 @@ def texts(figure, kind):
     return ' '.join(t.get_text().replace('\n', ' ') for t in figure.texts if t.get_gid() == kind)
 
 
+@pytest.fixture(scope='module')
+def figures(model, synthetic_psmm, chosen):
+    return figures_of(model, synthetic_psmm / 'JPEGImages', chosen)
+
+
 def figures_of(model, folder, chosen):
     return {
         'roc': ranking_curves({'m': model}, 'roc', {'m': chosen}),
@@ -104,6 +109,9 @@ def test_roots_made_before_are_known_by_their_record(synthetic_psmm, tmp_path):
 def test_evaluations_are_marked_in_every_form(model, form):
     assert 'SYNTHETIC' in evaluate(model, 0).table(form)
     assert 'SYNTHETIC' not in evaluate(anonymous(model), 0).table(form)
+    if form == 'latex':  # printed, not only a comment
+        rows = [line for line in evaluate(model, 0).table(form).splitlines() if '&' in line]
+        assert all(line.endswith((r'& SYNTHETIC \\', r'& data \\')) for line in rows)
 
 
 def test_predictions_say_it_by_their_names_and_in_json(model, tmp_path):
@@ -120,20 +128,23 @@ def test_predictions_say_it_by_their_names_and_in_json(model, tmp_path):
     assert read_predictions(tmp_path / 'old.json').synthetic
 
 
-def test_figures_are_marked(model, synthetic_psmm, chosen, tmp_path):
-    for name, figure in figures_of(model, synthetic_psmm / 'JPEGImages', chosen).items():
+def test_figures_are_marked(figures, model, chosen, tmp_path):
+    for name, figure in figures.items():
         assert texts(figure, 'synthetic') == MARK, name
     real = anonymous(model)
     for name in real.filenames:
         Image.new('RGB', (20, 12)).save(tmp_path / name)
-    for name, figure in figures_of(real, tmp_path, chosen).items():
-        assert not texts(figure, 'synthetic'), name
+    assert not texts(ranking_curves({'m': real}, 'roc'), 'synthetic')
+    assert not texts(mistakes_figure(real, tmp_path, 2), 'synthetic')
+    (tmp_path / 'synthetic.json').touch()  # names of a set made before: its folder says it
+    assert texts(mistakes_figure(real, tmp_path, 2), 'synthetic')
+    assert texts(prediction_sheet(real, tmp_path, 2), 'synthetic')
 
 
 def test_contact_sheets_are_marked(model):
     (finding,) = findings_of(model.scores[:1], model.classes, None)
     heads = [
-        np.asarray(draw_sheet([Path('none.jpg')], [(name, finding)], 'x'))[:36, 125:]
+        np.asarray(draw_sheet([Path('none.jpg')], [(name, finding, '')], 'x'))[:36, 125:]
         for name in ('SUSTech-999900034_2.jpg', 'SUSTech-34_2.jpg')
     ]
     assert (heads[0] != 255).any()
@@ -148,9 +159,8 @@ def test_marks_of_sweeps_reach_their_csv():
 # ---------------------------------------------------------------- thresholds
 
 
-def test_captions_name_the_thresholds_of_the_table(model, synthetic_psmm, chosen):
+def test_captions_name_the_thresholds_of_the_table(figures, model, chosen):
     note = evaluate(model, 0, thresholds=chosen).note_of_thresholds
-    figures = figures_of(model, synthetic_psmm / 'JPEGImages', chosen)
     for name in ('roc', 'pr of two', 'mistakes', 'sheet', 'forest'):
         caption = texts(figures[name], 'caption')
         assert note.rstrip('.') in caption, name

@@ -19,6 +19,7 @@ from realmnet.reporting.measured import (
 )
 from realmnet.reporting.outcome import Outcome
 from realmnet.reporting.published import METRICS
+from realmnet.reporting.sweep_tables import shown
 
 
 def test_one_run_has_the_intervals_of_the_evaluation():
@@ -116,3 +117,17 @@ def test_marks_of_the_data():
     assert synthetic_mark([Entry('a', {}, {}, data='synthetic')]) == ''  # nothing ran
     mixed = [Entry('a', {}, number), Entry('b', {}, number, data='synthetic')]
     assert synthetic_mark(mixed) == 'SYNTHETIC'
+
+
+def test_one_patient_reaches_the_tables_of_sweeps():
+    truth = np.zeros((60, 1), np.int8)
+    truth[:20] = 1
+    scores = np.where(np.arange(60) < 18, 0.9, 0.1)[:, None]
+    who = np.array(['a'] * 20 + [f'p{i}' for i in range(40)], dtype=object)
+    names = np.array([f'{i}.jpg' for i in range(60)], dtype=object)
+    found = measure([Predictions(names, who, scores, truth, ('M',))], ('recall', 'hamming'), 40)
+    assert shown(found['recall']) == '0.9000 (one patient)'
+    assert math.isnan(found['recall'].low)
+    assert '[' in shown(found['hamming'])
+    mean = average([found, {'recall': Estimate(0.7, 0.6, 0.8), 'hamming': found['hamming']}])
+    assert shown(mean['recall']) == '0.8000 (one patient)'

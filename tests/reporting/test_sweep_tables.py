@@ -35,7 +35,7 @@ def test_a_cell_has_ours_published_and_difference():
         ['', 'published', 'not printed', 'not printed'],
     ]
     assert table.notes == [
-        'Ours: 95 % intervals by patient.',
+        'Ours: 95 % intervals by patient; threshold 0.5.',
         "★ the paper's choice.",
         'Not run: b (`tools/sweep.py s.py --only b`).',
     ]

@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 import subprocess
@@ -67,6 +68,67 @@ def test_compare(files, tmp_path):
     assert 'McNemar clustered' in out
     assert 't-test' in out
     assert (tmp_path / 'ours_vs_other.csv').is_file()
+
+
+def one_patient(folder, name, found):
+    """All 20 positives of X from one patient, ``found`` of them right; Y in many patients."""
+    rng = np.random.default_rng(0)
+    truth = np.zeros((120, 2), np.int8)
+    truth[:20, 0], truth[::3, 1] = 1, 1
+    scores = np.clip(0.4 * truth + 0.6 * rng.random((120, 2)), 0, 1)
+    scores[:20, 0] = np.where(np.arange(20) < found, 0.9, 0.1)
+    who = np.array(['P-0'] * 20 + [f'P-{i}' for i in range(100)], dtype=object)
+    files = np.array([f'{i}.jpg' for i in range(120)], dtype=object)
+    write_predictions(Predictions(files, who, scores, truth, ('X', 'Y')), folder / name)
+    return folder / name
+
+
+def test_one_patient_is_said_where_the_interval_would_stand(tmp_path):
+    path = one_patient(tmp_path, 'x.csv', 18)
+    out = run('evaluate.py', path, '--bootstrap', 40, '--out', tmp_path / 'o')
+    assert '0.9000 (one patient)' in out
+    assert '(X: one patient)' in out
+    assert '[0.9000, 0.9000]' not in out
+    assert 'No interval for' in out
+    written = {p.suffix: p.read_text() for p in (tmp_path / 'o').iterdir()}
+    assert all('one patient' in text for text in written.values())
+    rows = json.loads(written['.json'])['rows']
+    row = next(r for r in rows if (r['metric'], r['of']) == ('recall', 'X'))
+    assert (row['low'], row['high'], row['remark']) == (None, None, 'one patient')
+    assert row['units'] == pytest.approx(1)
+    row = next(r for r in rows if (r['metric'], r['of']) == ('recall', 'Y'))
+    assert row['low'] < row['value'] < row['high'] and row['remark'] == ''
+
+
+def test_comparisons_of_one_patient_have_no_p(tmp_path):
+    first, second = one_patient(tmp_path, 'x.csv', 18), one_patient(tmp_path, 'y.csv', 12)
+    out = run('compare.py', first, second, '--bootstrap', 40, '--metrics', 'recall_X', 'F1',
+              'recall_Y', '--format', 'csv')  # fmt: skip
+    rows = {line.split(',')[0]: line.split(',') for line in out.splitlines()}
+    assert rows['recall_X'][3] and rows['recall_X'][4:8] == [''] * 4
+    assert rows['recall_X'][-1] == 'one patient'
+    assert rows['F1'][-1] == 'X: one patient'
+    assert rows['AUROC_X'][6] == '' and rows['AUROC_X'][-1] == 'one patient'  # Obuchowski
+    assert rows['recall_Y'][-1] == 'no spread'  # the same scores: no difference anywhere
+    assert float(rows['recall_Y'][6]) == 1
+
+
+def test_thresholds_beside_the_checkpoint_decide_in_every_tool(files, tmp_path):
+    run('choose_thresholds.py', files / 'ours.json', '--rule', 'youden')
+    try:
+        run('plot_curves.py', files / 'ours.json', '--kinds', 'roc', 'forest', '--bootstrap', 10,
+            '--format', 'svg', '--out', tmp_path)  # fmt: skip
+        table = run('compare.py', files / 'ours.json', files / 'other.json', '--bootstrap', 10,
+                    '--metrics', 'F1')  # fmt: skip
+        expected = run('evaluate.py', files / 'ours.json', '--bootstrap', 0).splitlines()
+    finally:
+        (files / 'epoch_1.thresholds.json').unlink()
+    for kind in ('roc', 'forest'):
+        assert 'youden' in (tmp_path / f'{kind}.svg').read_text()
+    assert 'Thresholds by the rule youden' in table
+    mean = next(line.split() for line in expected if line.startswith('mean'))
+    first = next(line.split() for line in table.splitlines() if line.startswith('F1'))
+    assert first[1] == mean[3]  # precision, recall, F1
 
 
 def test_plot_curves(files, tmp_path):

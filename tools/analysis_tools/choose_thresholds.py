@@ -59,8 +59,9 @@ def main() -> None:
             f'{args.predictions} does not name its checkpoint; say --checkpoint FILE.pth or --out'
         )
     target = args.out or thresholds_path(checkpoint)
+    source = f'{args.predictions}{" (SYNTHETIC pictures)" * predictions.synthetic}'
     chosen = choose_thresholds(
-        predictions, args.rule, args.sensitivity, str(args.predictions), args.diagnosis, names
+        predictions, args.rule, args.sensitivity, source, args.diagnosis, names
     )
     write_thresholds(chosen, target)
     rows = [[name, value] for name, value in chosen.values.items()]
