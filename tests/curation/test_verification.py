@@ -179,7 +179,7 @@ def test_visible_share_is_the_lit_share():
     assert worst_first([]).tolist() == []
 
 
-def test_what_training_refuses_is_an_error_here_too(root):
+def test_pictures_that_are_stored_in_another_way_are_named(root):
     grey = np.full((64, 64), 90, np.uint8)
     pictures = {
         'SUSTech-1_1.jpg': grey, 'SUSTech-1_2.jpg': np.dstack([grey + 1] * 4),
@@ -189,11 +189,11 @@ def test_what_training_refuses_is_an_error_here_too(root):
         _, data = cv2.imencode('.png', pixels)
         data.tofile(root / 'JPEGImages' / name)
     result = check(root, 64)
-    assert found(result) == {('modes', True): tuple(sorted(pictures))}
-    assert 'L: 1' in result.findings[0].message
-    assert 'RGBA: 1' in result.findings[0].message
-    assert 'RGB;16: 1' in result.findings[0].message
-    assert not result.may_train
+    assert found(result) == {('forms', False): tuple(sorted(pictures))}
+    assert 'PNG L: 1' in result.findings[0].message
+    assert 'PNG RGBA: 1' in result.findings[0].message
+    assert 'PNG RGB;16: 1' in result.findings[0].message
+    assert result.may_train
 
 
 def test_a_negative_number_of_processes(root):
