@@ -104,7 +104,7 @@ def in_mode(pixels, mode, seed):
             np.repeat(grey[..., None], 3, 2)
         )
     if mode == 'RGB;16':
-        return pixels.astype(np.uint16) * 256 + rng.integers(0, 256), pixels
+        return pixels.astype(np.uint16) * 256 + np.uint16(rng.integers(256)), pixels
     if mode in ('P', 'P+'):
         stored = image.quantize(16)
         seen = np.array(stored.convert('RGB'))
