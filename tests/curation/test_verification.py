@@ -199,3 +199,30 @@ def test_pictures_that_are_stored_in_another_way_are_named(root):
 def test_a_negative_number_of_processes(root):
     with pytest.raises(InputError, match='jobs'):
         verify_pictures(verify_labels(root), root / 'JPEGImages', jobs=-1)
+
+
+def test_one_photograph_in_two_splits_is_named(root):
+    from test_near_duplicates import vessels
+
+    tables = {split: table.filenames for split, table in verify_labels(root).tables.items()}
+    first = next(iter(tables['train']))
+    second = next(iter(tables['test']))
+    image = vessels(3)
+    _, data = cv2.imencode('.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    data.tofile(root / 'JPEGImages' / first)
+    small = cv2.resize(image, (160, 160), interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode('.jpg', small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 70])
+    data.tofile(root / 'JPEGImages' / second)
+    named = found(check(root))[('near duplicates', False)]
+    assert named == (f'{first} = {second}',) or named == (f'{second} = {first}',)
+
+
+def test_damage_is_an_error_or_a_warning(root):
+    path = sorted((root / 'JPEGImages').iterdir())[0]
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) - 60] + b'\xff\xd9')
+    assert ('unreadable', True) in found(check(root))
+    result = verify_labels(root)
+    verify_pictures(result, root / 'JPEGImages', jobs=1, accept_damaged=True)
+    assert found(result)[('damaged', False)] == (path.name,)
+    assert ('unreadable', True) not in found(result)
