@@ -144,6 +144,8 @@ def write(path: Path, case):
     if mode in ('1', 'CMYK', 'I;16') and options.get('compression') == 'packbits':
         options.pop('compression')
     if case['carrier'] == 'exif':
+        if case['orientation'] not in range(1, 9) and kind == 'TIFF':
+            options.pop('compression', None)  # libtiff does not write such a value
         exif = Image.Exif()
         exif[0x0112] = case['orientation']
         options['exif'] = exif.tobytes() if kind != 'TIFF' else exif
