@@ -65,6 +65,7 @@ setup(
         'scikit-learn>=1.5',
         'scipy>=1.13',
         'setuptools<81',  # mmengine resolves `mmpretrain::` configs through pkg_resources
+        'simplejpeg>=1.7.4',
         'statsmodels>=0.14',
         'timm>=1.0,<1.1',
         'torch>=2.6',
@@ -74,7 +75,13 @@ setup(
     extras_require={
         'deploy': ['onnx>=1.20', 'onnxruntime>=1.23', 'onnxscript>=0.5'],
         'demo': ['gradio>=6.31,<7'],
-        'dicom': ['pydicom>=3.0'],
+        # gdcm reads lossless JPEG and JPEG-LS, openjpeg HTJ2K; libjpeg's plug-in would be GPL
+        'dicom': [
+            'pydicom>=3.0',
+            'pylibjpeg>=2.0',
+            'pylibjpeg-openjpeg>=2.0',
+            'python-gdcm>=3.0.24',
+        ],
         'tensorboard': ['tensorboard>=2.17'],
         'wandb': ['wandb>=0.18'],
         'test': [

@@ -24,6 +24,7 @@ from realmnet.reporting.findings_log import FindingsLog, LogFiles, open_log, run
 from realmnet.reporting.findings_report import write_report
 from realmnet.reporting.findings_summary import Summary
 from realmnet.reporting.findings_table import (
+    display_name,
     read_findings,
     write_json,
     write_units,

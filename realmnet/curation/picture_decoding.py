@@ -40,6 +40,7 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 }
 #: Python's record of warnings belongs to the whole process, so one thread at a time uses it.
 WARNINGS = threading.Lock()
+_RARE_SAMPLING = 'its colours are sampled in a rare way, so damage would not show; save it again'
 # Above this, Pillow refuses on its own, whatever limit it is asked for.
 PILLOW_LIMIT = 2 * Image.MAX_IMAGE_PIXELS
 
@@ -68,8 +69,8 @@ class Reading:
         text = ' '.join(str(what).split())[:160]
         if not self.accept_damaged:
             raise InputError(
-                f'{self.where}: cannot be read, it is damaged ({text}); copy it again or take it '
-                'out (--accept-damaged takes what is left of it)'
+                f'{self.where}: cannot be read whole ({text}); copy it again or take it out '
+                '(--accept-damaged takes what is left of it)'
             )
         self.notes.append(f'damaged: {text}, accepted')
 
@@ -179,7 +180,10 @@ def _decode_jpeg(data: bytes, header: Image.Image, least_side: int, reading: Rea
     try:
         pixels = simplejpeg.decode_jpeg(data, **options)
     except ValueError as error:
-        reading.damaged(error)
+        rare = 'subsampling' in str(error)  # libjpeg-turbo's simple interface knows only six
+        reading.damaged(_RARE_SAMPLING if rare else error)
+        if rare:
+            return np.asarray(header).reshape(header.height, header.width, -1)
         pixels = simplejpeg.decode_jpeg(data, **options, strict=False)
     # Files with four inks hold them inverted, as Photoshop began it, with its mark or without.
     return 255 - pixels if header.mode == 'CMYK' else pixels

@@ -1,3 +1,4 @@
+import copy
 import csv
 import json
 import os
@@ -394,3 +395,21 @@ def test_damaged_findings_are_said(model, folder, tmp_path):
     (out / 'findings.csv').write_text('\n'.join([*lines[:2], 'a,b,c', *lines[3:], '']))
     with pytest.raises(InputError, match='line 3: the row is damaged'):
         go(model, folder, out, report=False)
+
+
+def test_damaged_pictures_are_problems_or_accepted_and_marked(model, folder, tmp_path):
+    Image.fromarray(patches(1)).save(folder / 'cut.jpg', quality=95)
+    data = (folder / 'cut.jpg').read_bytes()
+    (folder / 'cut.jpg').write_bytes(data[:-2])
+    result = go(model, folder, tmp_path / 'out', report=False)
+    assert 'cut.jpg: cannot be read whole' in result.problems[0][1]
+    accepting = copy.copy(model[0])
+    accepting.accept_damaged = True
+    for _ in range(2):  # what was said of a row is kept when the work is continued
+        result = infer_folder(accepting, folder, tmp_path / 'out', model[1])
+        assert not result.problems
+        ((name, note),) = result.notes
+        assert name == 'cut.jpg' and note.startswith('damaged: ') and note.endswith(', accepted')
+        assert 'cut.jpg' in table(tmp_path / 'out')['filename'].tolist()
+        problems = pd.read_csv(tmp_path / 'out' / 'problems.csv')
+        assert problems[['filename', 'problem']].values.tolist() == [[name, note]]

@@ -293,9 +293,13 @@ def animation(path):
     [
         ('dot.png', lambda p: Image.new('RGB', (1, 1)).save(p), 'the picture has 1 x 1 pixels'),
         ('huge.png', huge_png, 'more than 120 million pixels'),
-        ('text.jpg', lambda p: p.write_text('hello'), 'it is not a JPEG, PNG, TIFF or BMP'),
+        (
+            'text.jpg',
+            lambda p: p.write_text('hello'),
+            'it is not a JPEG, PNG, TIFF, BMP, WebP, JPEG 2000',
+        ),
         ('empty.jpg', lambda p: p.write_bytes(b''), 'the file is empty'),
-        ('gif.jpg', animation, 'it is not a JPEG, PNG, TIFF or BMP'),
+        ('gif.jpg', animation, 'it is not a JPEG, PNG, TIFF, BMP, WebP, JPEG 2000'),
         ('anim.png', animation, 'has 3 pages or frames'),
         ('pages.tif', animation, 'has 3 pages or frames'),
         ('none.dcm', dicom_without_pixels, 'no pixel data'),

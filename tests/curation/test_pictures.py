@@ -13,7 +13,6 @@ from PIL import Image
 from realmnet.curation.pictures import (
     list_pictures,
     read_any_picture,
-    to_8_bit,
     write_picture,
 )
 from realmnet.errors import InputError
@@ -58,20 +57,12 @@ def test_other_modes_become_rgb(tmp_path):
     grey = rgb()[..., 0]
     Image.fromarray(grey).save(tmp_path / 'grey.png')
     assert (read_any_picture(tmp_path / 'grey.png') == grey[..., None]).all()
-    Image.fromarray(grey.astype(np.uint16) << 4).save(tmp_path / 'deep.png')
+    Image.fromarray(grey.astype(np.uint16) << 8).save(tmp_path / 'deep.png')
     assert np.abs(read_any_picture(tmp_path / 'deep.png')[..., 0].astype(int) - grey).max() == 0
     Image.fromarray(rgb()).convert('P', palette=Image.Palette.ADAPTIVE).save(tmp_path / 'p.png')
     assert read_any_picture(tmp_path / 'p.png').shape == (48, 64, 3)
     Image.fromarray(rgb()).convert('CMYK').save(tmp_path / 'c.jpg')
     assert read_any_picture(tmp_path / 'c.jpg').shape == (48, 64, 3)
-    alpha = np.dstack([rgb(), np.zeros((48, 64), np.uint8)])
-    Image.fromarray(alpha).save(tmp_path / 'a.png')
-    assert (read_any_picture(tmp_path / 'a.png') == rgb()).all()
-
-
-def test_to_8_bit():
-    assert to_8_bit(np.array([0, 255], np.int32)).tolist() == [0, 255]
-    assert to_8_bit(np.array([0, 65535, 256], np.uint16)).tolist() == [0, 255, 1]
 
 
 def truncated_jpeg():
@@ -128,8 +119,7 @@ def test_dicom_colour_and_grey(tmp_path):
     assert (read_any_picture(tmp_path / 'c.dcm') == 255 - grey[..., None]).all()
     write_dicom(tmp_path / 'd.dcm', grey.astype(np.uint16) * 16, 'MONOCHROME2', 12)
     deep = read_any_picture(tmp_path / 'd.dcm')[..., 0]
-    assert deep.max() == 255
-    assert np.corrcoef(deep.ravel(), grey.ravel())[0, 1] > 0.999
+    assert (deep == grey).all()
 
 
 @pytest.mark.parametrize('name', ['JPEGBaseline8Bit', 'JPEG2000Lossless'])
@@ -240,7 +230,7 @@ def test_listing(tmp_path):
 def test_no_picture_at_all_is_said_plainly(tmp_path):
     path = tmp_path / 'a.jpg'
     path.write_text('hello')
-    with pytest.raises(InputError, match='is not a JPEG'):
+    with pytest.raises(InputError, match='is not a JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 or'):
         read_any_picture(path)
 
 

@@ -179,7 +179,7 @@ def test_visible_share_is_the_lit_share():
     assert worst_first([]).tolist() == []
 
 
-def test_what_training_refuses_is_an_error_here_too(root):
+def test_pictures_that_are_stored_in_another_way_are_named(root):
     grey = np.full((64, 64), 90, np.uint8)
     pictures = {
         'SUSTech-1_1.jpg': grey, 'SUSTech-1_2.jpg': np.dstack([grey + 1] * 4),
@@ -189,13 +189,40 @@ def test_what_training_refuses_is_an_error_here_too(root):
         _, data = cv2.imencode('.png', pixels)
         data.tofile(root / 'JPEGImages' / name)
     result = check(root, 64)
-    assert found(result) == {('modes', True): tuple(sorted(pictures))}
-    assert 'L: 1' in result.findings[0].message
-    assert 'RGBA: 1' in result.findings[0].message
-    assert 'RGB;16: 1' in result.findings[0].message
-    assert not result.may_train
+    assert found(result) == {('forms', False): tuple(sorted(pictures))}
+    assert 'PNG L: 1' in result.findings[0].message
+    assert 'PNG RGBA: 1' in result.findings[0].message
+    assert 'PNG RGB;16: 1' in result.findings[0].message
+    assert result.may_train
 
 
 def test_a_negative_number_of_processes(root):
     with pytest.raises(InputError, match='jobs'):
         verify_pictures(verify_labels(root), root / 'JPEGImages', jobs=-1)
+
+
+def test_one_photograph_in_two_splits_is_named(root):
+    from test_near_duplicates import vessels
+
+    tables = {split: table.filenames for split, table in verify_labels(root).tables.items()}
+    first = next(iter(tables['train']))
+    second = next(iter(tables['test']))
+    image = vessels(3)
+    _, data = cv2.imencode('.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    data.tofile(root / 'JPEGImages' / first)
+    small = cv2.resize(image, (160, 160), interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode('.jpg', small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 70])
+    data.tofile(root / 'JPEGImages' / second)
+    named = found(check(root))[('near duplicates', False)]
+    assert named == (f'{first} = {second}',) or named == (f'{second} = {first}',)
+
+
+def test_damage_is_an_error_or_a_warning(root):
+    path = sorted((root / 'JPEGImages').iterdir())[0]
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) - 60] + b'\xff\xd9')
+    assert ('unreadable', True) in found(check(root))
+    result = verify_labels(root)
+    verify_pictures(result, root / 'JPEGImages', jobs=1, accept_damaged=True)
+    assert found(result)[('damaged', False)] == (path.name,)
+    assert ('unreadable', True) not in found(result)

@@ -97,3 +97,34 @@ def test_a_diagnosis_that_the_schema_lacks_is_refused(root):
         LabelTableDataset('own.csv', schema=schema, data_root=str(root))
     with pytest.raises(LabelTableError, match='expected a list'):
         LabelTableDataset('own.csv', schema=schema | {'diagnosis': 'N'}, data_root=str(root))
+
+
+def test_preflight_finds_damage_that_leaves_the_end_mark(root):
+    path = root / 'JPEGImages' / 'b.jpg'
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + b'\0' * 512 + data[len(data) // 2 + 512 :])
+    with pytest.raises(InputError, match=r'b.jpg \(line 2 .*\): cannot be read whole'):
+        check_data([config(root, 'b.csv')])
+
+
+def test_accepted_damage_is_logged_before_the_run(root, monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        'realmnet.datasets.preflight.print_log', lambda text, *rest: said.append(text)
+    )
+    path = root / 'JPEGImages' / 'b.jpg'
+    path.write_bytes(path.read_bytes()[:-2])
+    accepting = config(root, 'b.csv', pipeline=[dict(type='LoadPicture', accept_damaged=True)])
+    check_data([accepting])
+    assert len(said) == 1 and 'b.jpg (line 2' in said[0]
+    assert said[0].endswith('damaged: Premature end of JPEG file, accepted')
+    assert PSMMDataset('b.csv', str(root), pipeline=accepting.pipeline)[0]['img'].shape == (8, 8, 3)
+
+
+def test_preflight_refuses_links_out_of_the_folder(root):
+    path = root / 'JPEGImages' / 'b.jpg'
+    path.rename(root / 'elsewhere.jpg')
+    path.symlink_to(root / 'elsewhere.jpg')
+    with pytest.raises(InputError, match='a link out of the folder'):
+        check_data([config(root, 'b.csv')])

@@ -94,5 +94,25 @@ def test_mistakes_are_the_worst_and_of_different_patients(tmp_path):
         mistakes_figure(perfect, tmp_path)
 
 
+def test_the_sheet_reads_pictures_as_everything_else_does(tmp_path, monkeypatch):
+    """Upright by EXIF, and 16 bits by their stated range."""
+    pixels = np.zeros((30, 40, 3), np.uint8)
+    pixels[:10, :10] = (250, 120, 30)
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    turned = Image.fromarray(pixels).transpose(Image.Transpose.ROTATE_90)
+    turned.save(tmp_path / 'exif.png', exif=tags.tobytes())
+    Image.fromarray(pixels[..., 0].astype(np.uint16) * 256).save(tmp_path / 'deep.png')
+    model = Predictions(
+        np.array(['exif.png', 'deep.png']), np.array(['1', '2']), np.array([[0.1], [0.2]]),
+        np.array([[1], [1]]), ('N',),
+    )  # fmt: skip
+    shown = []
+    monkeypatch.setattr('matplotlib.axes.Axes.imshow', lambda self, x: shown.append(np.asarray(x)))
+    mistakes_figure(model, tmp_path, 2)
+    assert (shown[0] == pixels).all()
+    assert (shown[1] == pixels[..., :1]).all()
+
+
 def test_colours_suffice_for_the_classes_of_odir():
     assert len(set(COLOURS)) == 8
