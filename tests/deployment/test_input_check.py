@@ -333,6 +333,7 @@ def test_the_page_says_why(model, tmp_path):
     assert 'Myopic maculopathy' not in text
 
 
+@pytest.mark.slow
 def test_onnx_refuses_the_same(model, packed, fundus, tmp_path):
     network, description = load_model(packed)
     size = description.preprocessing.size
