@@ -178,7 +178,7 @@ def _description_of(session: onnxruntime.InferenceSession, path: str | Path) -> 
     expected = [
         (PICTURES, 'tensor(uint8)', [size, size, 3]), (SCORES, 'tensor(float)', [classes])
     ]  # fmt: skip
-    outputs = session.get_outputs()
+    outputs = list(session.get_outputs())  # a copy: the session keeps its own
     if outputs[-1].name == FEATURES and outputs[-1].type == 'tensor(float)':
         _check_features(description, outputs.pop().shape, path)
     found = [
