@@ -200,6 +200,7 @@ def test_a_crafted_checkpoint_deletes_nothing(work_dir, tmp_path):
         path.write_text('x')
     link = work_dir / 'link'
     link.symlink_to(victim.parent)
+    newest = next(work_dir.rglob('epoch_3.pth'))
     content = read_checkpoint(newest)
     info = content['message_hub']['runtime_info']
     names = [str(victim), '../victim/epoch_1.pth', 'link/epoch_1.pth', '/etc/passwd', 7, None,
