@@ -21,6 +21,7 @@ from mmpretrain.registry import DATASETS, HOOKS, METRICS, MODELS
 from torch import nn
 from torch.utils.data import Dataset
 
+import realmnet.engine  # noqa: F401
 from realmnet.engine import DivergenceError
 from realmnet.engine.launch import finish_launch, prepare_launch
 
