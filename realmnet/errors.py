@@ -7,3 +7,7 @@ class InputError(ValueError):
     The message is one sentence that names the place (file, row), what was expected, what was
     found and what to do. Command-line tools print it without a traceback and exit with 1.
     """
+
+
+class InputWarning(UserWarning):
+    """Something that a user should look at, though the work goes on; tools print one line."""

@@ -18,7 +18,8 @@ EXAMPLE = """example:
 
 writes findings.csv and findings.json (one entry a picture), eyes.csv and patients.csv where file
 names tell, problems.csv (what could not be read and why), contact sheets and report.html. Run
-again, it continues where it was stopped. Nothing leaves this computer.
+again, it continues where it was stopped; a picture that is another one by then is read again, and
+one that is gone leaves. Nothing leaves this computer.
 """
 
 
@@ -27,7 +28,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('checkpoint', type=Path, help='file of pack.py, or of a training')
-    parser.add_argument('folder', type=Path, help='pictures: JPEG, PNG, TIFF, BMP, DICOM')
+    parser.add_argument('folder', type=Path, help='JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, DICOM')
     parser.add_argument('--out', type=Path, required=True, help='folder for the findings')
     parser.add_argument('--flip', action='store_true',
                         help='average each picture with its mirror image')  # fmt: skip
@@ -37,6 +38,8 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--report', action=argparse.BooleanOptionalAction, default=True,
                         help='make contact sheets and report.html')  # fmt: skip
+    parser.add_argument('--accept-damaged', action='store_true',
+                        help='take what is left of damaged pictures, and say which')  # fmt: skip
     parser.add_argument('--limit-pixels', type=int, default=MAX_PIXELS, metavar='N',
                         help='refuse larger pictures (%(default)s)')  # fmt: skip
     add_name_options(parser)
@@ -52,11 +55,14 @@ def main() -> None:
     from realmnet.apis import Inferencer
     from realmnet.apis.folder import infer_folder
     from realmnet.deployment.model_file import file_digest
+    from realmnet.reporting.findings_log import since_then
+    from realmnet.reporting.findings_summary import graded_lines
 
     names = names_from(args)
     inferencer = Inferencer(
         args.checkpoint, args.device, args.batch_size, args.flip, args.limit_pixels
     )
+    inferencer.accept_damaged = args.accept_damaged
     model = {'name': args.checkpoint.name, 'sha256': file_digest(args.checkpoint)}
     result = infer_folder(
         inferencer,
@@ -73,16 +79,18 @@ def main() -> None:
         f'{result.new:,} pictures read, {result.earlier:,} were done before, '
         f'{len(result.problems):,} could not be read, {result.ignored:,} other files left alone'
     )
+    for line in since_then(result.gone, result.changed, result.undated):
+        print(line)
     for _, problem in result.problems[:10]:
         print(f'  {problem}')
     if len(result.problems) > 10:
         print(f'  ... and {len(result.problems) - 10:,} more in problems.csv')
-    found = ', '.join(f'{name} {summary.found[name]:,}' for name in inferencer.description.classes)
-    print(f'found: {found}; too close to call: {summary.uncertain:,}')
-    if summary.disease is not None:
-        print(f'pathologic myopia: {summary.disease:,} of {summary.pictures:,} pictures')
-    elif not inferencer.description.diagnosis:
-        print('no diagnosis: the model does not say which classes mean a disease')
+    for name, note in result.notes[:10]:
+        print(f'  {name}: {note}')
+    if len(result.notes) > 10:
+        print(f'  ... and {len(result.notes) - 10:,} more in problems.csv')
+    for line in graded_lines(summary, inferencer.description, result.units):
+        print(line)
     print(f'written to {args.out}: {_list(result.files)}')
     if inferencer.description.training.synthetic:
         print('The model was trained on SYNTHETIC pictures: this says nothing about patients.')

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from realmnet.cli import run
 from realmnet.engine.launch import cores
+from realmnet.engine.options import KeyValues
 from realmnet.errors import InputError
 from realmnet.experiments.plan import (
     Run,
@@ -40,17 +41,6 @@ python It ends with the table; tools/report.py shows it again.
 """
 
 
-class KeepWords(DictAction):
-    """mmengine's key=value, and the words as they were typed, to hand them on."""
-
-    words: tuple[str, ...] = ()
-
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        """Parse and keep."""
-        KeepWords.words = tuple(values)
-        super().__call__(parser, namespace, values, option_string)
-
-
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -73,7 +63,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--dry-run', action='store_true', help='write the configs of the cells, '
                         'print a command a run, and start none')  # fmt: skip
     parser.add_argument('--work-dir', type=Path, help='folder of the results')
-    parser.add_argument('--cfg-options', nargs='+', action=KeepWords, default={}, help='settings '
+    parser.add_argument('--cfg-options', nargs='+', action=KeyValues, default={}, help='settings '
                         'that override the configs of all cells, key=value')  # fmt: skip
     return parser.parse_args()
 
@@ -94,7 +84,7 @@ def main() -> None:
     else:
         jobs = args.jobs or (cores() if args.quick and not args.gpus else None)
         machine = Machine.local(args.gpus, args.gpus_per_run, jobs)
-    arguments = ['--cfg-options', *KeepWords.words] if KeepWords.words else []
+    arguments = ['--cfg-options', *KeyValues.words] if KeyValues.words else []
     if args.dry_run:
         for item in runs:
             print(shlex.join(train_command(item, machine, arguments)))

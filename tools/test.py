@@ -6,10 +6,9 @@ import math
 from copy import deepcopy
 from pathlib import Path
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
-from mmengine.registry import RUNNERS
 
 from realmnet.cli import run
 from realmnet.curation.name_table import say_names
@@ -17,7 +16,16 @@ from realmnet.curation.outputs import write_whole
 from realmnet.curation.picture_names import AUTOMATIC, OWN_EYE
 from realmnet.datasets.preflight import check_data
 from realmnet.engine.config import datasets, load_config
-from realmnet.engine.launch import finish_launch, prepare_launch, rank_of
+from realmnet.engine.launch import (
+    build_runner,
+    check_mixed_precision,
+    finish_launch,
+    local_processes,
+    prepare_launch,
+    rank_of,
+)
+from realmnet.engine.options import KeyValues
+from realmnet.engine.preflight import check_curves, check_shared_memory
 from realmnet.errors import InputError
 from realmnet.evaluation.diagnosis import has_diagnosis
 from realmnet.evaluation.evaluate import evaluate
@@ -51,12 +59,12 @@ def parse_args() -> argparse.Namespace:
                         'of all metrics with 95 %% intervals from B replicates')  # fmt: skip
     parser.add_argument('--by', choices=('patient', 'image'), default='patient',
                         help='what the bootstrap draws (patient)')  # fmt: skip
-    parser.add_argument('--amp', action='store_true', help='mixed precision')
+    parser.add_argument('--amp', action='store_true', help='mixed precision (GPU)')
     parser.add_argument('--tta', action='store_true', help="test-time augmentation: the config's "
                         'tta_pipeline, by default the picture and its mirror image')  # fmt: skip
     parser.add_argument('--skip-data-check', action='store_true',
                         help='do not check labels and pictures before the run')  # fmt: skip
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings that '
+    parser.add_argument('--cfg-options', nargs='+', action=KeyValues, help='settings that '
                         'override the config, key=value; lists as key="[a,b]"')  # fmt: skip
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
                         help='who started the processes; dist_test.sh sets it')  # fmt: skip
@@ -72,6 +80,9 @@ def parse_args() -> argparse.Namespace:
 
 def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
     """Put the arguments into the configuration."""
+    for key in ('load_from', 'resume'):
+        if key in (args.cfg_options or {}):
+            raise InputError(f'--cfg-options {key}: a test takes the checkpoint after the config')
     cfg.load_from = args.checkpoint
     cfg.resume = False
     if args.work_dir is not None:
@@ -80,6 +91,7 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
         cfg.work_dir = str(Path('work_dirs', Path(args.config).stem))
     if args.amp:
         cfg.test_cfg.fp16 = True
+    check_mixed_precision(cfg)
     if args.tta:
         use_tta(cfg)
     cfg.test_evaluator.info = dict(
@@ -126,10 +138,12 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options)
     apply_arguments(cfg, args)
+    check_curves(cfg)
+    check_shared_memory(cfg, ['test'], local_processes(args.launcher))
     if not args.skip_data_check and rank_of(args.launcher) == 0:
         check_data(list(datasets(cfg, ['test'])), list(datasets(cfg, ['train', 'val'])))
     prepare_launch(cfg, args.launcher)
-    runner = RUNNERS.build(cfg)
+    runner = build_runner(cfg)
     if args.out and args.out.endswith('.pkl'):
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
     metrics = runner.test()

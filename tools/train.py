@@ -3,14 +3,21 @@
 import argparse
 from pathlib import Path
 
-import torch
-from mmengine.config import Config, DictAction
-from mmengine.registry import RUNNERS
+from mmengine.config import Config
 
 from realmnet.cli import run
 from realmnet.datasets.preflight import check_data
 from realmnet.engine.config import apply_options, datasets, load_config
-from realmnet.engine.launch import finish_launch, prepare_launch, rank_of
+from realmnet.engine.launch import (
+    build_runner,
+    check_mixed_precision,
+    finish_launch,
+    local_processes,
+    prepare_launch,
+    rank_of,
+)
+from realmnet.engine.options import KeyValues
+from realmnet.engine.preflight import check_curves, check_shared_memory
 from realmnet.errors import InputError
 from realmnet.experiments.quick import QUICK_ROOT, ensure_quick_data, make_quick
 
@@ -44,7 +51,7 @@ def parse_args() -> argparse.Namespace:
                         'early_stopping, ema, tensorboard, wandb')  # fmt: skip
     parser.add_argument('--skip-data-check', action='store_true',
                         help='do not check labels and pictures before the run')  # fmt: skip
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings that '
+    parser.add_argument('--cfg-options', nargs='+', action=KeyValues, help='settings that '
                         'override the config, key=value; lists as key="[a,b]"')  # fmt: skip
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
                         help='who started the processes; dist_train.sh sets it')  # fmt: skip
@@ -73,8 +80,6 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.amp:
-        if not torch.cuda.is_available():
-            raise InputError('--amp trains in mixed precision on a GPU, and none is visible')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.auto_scale_lr:
@@ -82,6 +87,7 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
         # mmengine counts the pictures of one step, and accumulated steps are one update.
         steps = cfg.optim_wrapper.get('accumulative_counts', 1)
         cfg.auto_scale_lr.base_batch_size /= steps
+    check_mixed_precision(cfg)
 
 
 def check_schedule(cfg: Config) -> None:
@@ -103,14 +109,16 @@ def main() -> None:
     cfg = read_config(args)
     apply_arguments(cfg, args)
     check_schedule(cfg)
+    used = ['train'] if args.no_validate else ['train', 'val']
+    check_curves(cfg)
+    check_shared_memory(cfg, used, local_processes(args.launcher))
     if args.quick and cfg.data_root == QUICK_ROOT and rank_of(args.launcher) == 0:
         ensure_quick_data()
     if not args.skip_data_check and rank_of(args.launcher) == 0:
-        used = ['train'] if args.no_validate else ['train', 'val']
         others = [name for name in ('val', 'test') if name not in used]
         check_data(list(datasets(cfg, used)), list(datasets(cfg, others)))
     prepare_launch(cfg, args.launcher)
-    RUNNERS.build(cfg).train()
+    build_runner(cfg).train()
     finish_launch()
 
 

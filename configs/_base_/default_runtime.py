@@ -10,6 +10,7 @@ default_hooks = dict(
     # Each checkpoint of the 21M model with its optimizer takes 250 MB.
     checkpoint=dict(type='RunCheckpointHook', interval=1, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    finite=dict(type='FiniteHook'),
     epoch_seed=dict(type='EpochSeedHook'),
     label_order=dict(type='LabelOrderHook'),
     description=dict(type='DescriptionHook'),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from realmnet.curation.picture_names import AUTOMATIC, PictureNames, Recognised
 from realmnet.curation.pictures import list_pictures
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import Units
-from realmnet.reporting.contact_sheet import write_sheets, write_thumbnail
+from realmnet.reporting.contact_sheet import thumbnail_path, write_sheets, write_thumbnail
 from realmnet.reporting.findings_log import FindingsLog, LogFiles, open_log, run_settings
-from realmnet.reporting.findings_report import Summary, write_report
+from realmnet.reporting.findings_report import write_report
+from realmnet.reporting.findings_summary import Summary
 from realmnet.reporting.findings_table import (
     display_name,
     read_findings,
@@ -39,19 +41,31 @@ class FolderResult:
     Attributes:
         out: Where the findings are.
         summary: Counts over all findings, earlier ones included.
+        units: Number of eyes and of patients, and of those that cannot be graded.
         new: Pictures read in this run.
         earlier: Pictures that an earlier run had read.
         ignored: Files that are no pictures by their names.
-        problems: Display name and sentence of each picture that could not be read.
+        problems: Display name and sentence of each picture that could not be read, and of each
+            folder that could not be listed.
+        notes: The same of those that were read, as that their damage was accepted.
+        gone: Pictures with a finding of an earlier run that are no longer there; it left.
+        changed: Pictures that an earlier run had read and that are others now; read again.
+        undated: Number of findings that an earlier version made without noting of what; read
+            again.
         files: What was written.
     """
 
     out: Path
     summary: Summary
+    units: dict[str, tuple[int, int]] = field(default_factory=dict)
     new: int = 0
     earlier: int = 0
     ignored: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    undated: int = 0
     files: list[str] = field(default_factory=list)
 
 
@@ -68,11 +82,12 @@ def infer_folder(
     """Find what a model says about every picture below a folder.
 
     Links that lead out of the folder are not followed, files whose names are no picture's
-    are left alone.
+    are left alone. A finding of an earlier run counts only while its picture has the same content:
+    what is continued equals what is made anew.
 
     Args:
         inferencer: The model.
-        folder: Pictures: JPEG, PNG, TIFF, BMP, DICOM, in sub-folders too.
+        folder: Pictures: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, DICOM, in sub-folders too.
         out: Folder for ``findings.csv``, ``findings.json``, ``problems.csv``, ``eyes.csv`` and
             ``patients.csv`` where names tell, contact sheets and ``report.html``; outside
             ``folder``.
@@ -92,7 +107,8 @@ def infer_folder(
     """
     folder, out = Path(folder), Path(out)
     _refuse_overlap(folder, out)
-    pictures = list_pictures(folder)
+    unreadable: list[tuple[Path, str]] = []
+    pictures = list_pictures(folder, unreadable)
     _refuse_foreign(out)
     settings = run_settings(
         model, folder, inferencer.flip, inferencer.margin, inferencer.max_pixels, names
@@ -101,12 +117,17 @@ def infer_folder(
     result.ignored = sum(len(files) for _, _, files in os.walk(folder)) - len(pictures)
     files = LogFiles(out / FINDINGS, out / PROBLEMS, out / SETTINGS)
     try:
-        with open_log(files, folder, inferencer.description.label_schema, settings, names) as log:
+        schema = inferencer.description.label_schema
+        with open_log(files, folder, pictures, schema, settings, names) as log:
             if say:
                 say(Recognised.of(map(display_name, pictures), names).text())
-            result.earlier, result.problems = len(log.names), log.problems
-            _run(inferencer, log, pictures, out / THUMBNAILS, report, progress)
-            result.new = len(log.names) - result.earlier
+            result.earlier, result.problems, result.notes = len(log.rows), log.problems, log.notes
+            result.gone, result.changed, result.undated = log.gone, log.changed, log.undated
+            for place, problem in unreadable:
+                log.add_problem(place, problem)
+            _run(inferencer, log, out / THUMBNAILS, report, progress)
+            log.put_in_order()
+            result.new = len(log.rows) - result.earlier
             _finish(inferencer, out, settings, result, report, names)
     except OSError as error:
         if error.errno is None:
@@ -118,46 +139,36 @@ def infer_folder(
 def _run(
     inferencer: Inferencer,
     log: FindingsLog,
-    pictures: list[Path],
     thumbnails: Path,
     report: bool,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Read the pictures that have no row, and those that the report lacks a thumbnail of."""
-    rows = {name: row for row, name in enumerate(log.names)}
-    for old in thumbnails.glob('*.jpg'):  # of a picture whose row was not finished
-        if old.stem.isdigit() and int(old.stem) >= len(rows):
-            old.unlink()
-    todo = [path for path in pictures if display_name(path) not in rows]
+    needed = {thumbnail_path(thumbnails, content) for content in log.rows.values()}
+    for file in thumbnails.glob('*.jpg'):
+        if file not in needed:
+            file.unlink()
+    todo = log.todo()
     lacking = []
     if report:
         make_folder(thumbnails)
-        thumbnail_of = {
-            path: _thumbnail(thumbnails, rows[display_name(path)])
-            for path in pictures
-            if display_name(path) in rows
-        }
-        lacking = [path for path, file in thumbnail_of.items() if not file.is_file()]
-    total, number = len(lacking) + len(todo), 0
+        done = set(log.pictures).difference(todo)
+        lacking = [
+            path
+            for path in log.pictures
+            if path in done and not thumbnail_path(thumbnails, log.content(path)).is_file()
+        ]
+    total = len(lacking) + len(todo)
     again = inferencer.read_ahead((log.folder / path for path in lacking), log.folder)
-    for path, (_, picture) in zip(lacking, again, strict=True):
-        if not isinstance(picture, str):  # one that is gone leaves a grey field
-            write_thumbnail(thumbnail_of[path], picture)
-        number += 1
-        if progress:
-            progress(number, total)
     results = inferencer.stream((log.folder / path for path in todo), log.folder)
-    for path, found in zip(todo, results, strict=True):
+    pairs = zip([*lacking, *todo], chain(again, results), strict=True)
+    for number, (path, found) in enumerate(pairs, 1):
         if report and found.picture is not None:
-            write_thumbnail(_thumbnail(thumbnails, len(log.names)), found.picture)
-        log.add(path, found.finding, found.problem)
-        number += 1
+            write_thumbnail(thumbnail_path(thumbnails, found.content), found.picture)
+        if number > len(lacking):
+            log.add(path, found)
         if progress:
             progress(number, total)
-
-
-def _thumbnail(folder: Path, row: int) -> Path:
-    return folder / f'{row:07d}.jpg'
 
 
 def _finish(
@@ -172,19 +183,21 @@ def _finish(
     description = inferencer.description
     schema = description.label_schema
     units = Units(description.thresholds, inferencer.margin, names)
-    for name, finding in read_findings(out / FINDINGS, schema):
+    for name, finding, _ in read_findings(out / FINDINGS, schema):
         result.summary.add(finding)
         units.add(name, finding)
+    result.units = {unit: units.counts(unit) for unit in units.unnamed}
     result.files = [FINDINGS, 'findings.json', PROBLEMS]
     # The report travels; where the pictures lie on this machine stays in settings.json.
     told = {**settings, 'folder': settings['folder'].rpartition('/')[2]}
+    said = result.problems + result.notes
     about = {
         'settings': told,
         'classes': list(description.classes),
         'diagnosis': list(schema.diagnosis),
         'thresholds': asdict(description.thresholds) if description.thresholds else None,
         'training': asdict(description.training),
-        'problems': [{'filename': name, 'problem': text} for name, text in result.problems],
+        'problems': [{'filename': name, 'problem': text} for name, text in said],
         'pictures_without': units.unnamed,
     }
     write_json(out / 'findings.json', about, read_findings(out / FINDINGS, schema), names)
@@ -206,7 +219,7 @@ def _finish(
             result.summary,
             units,
             told,
-            result.problems,
+            said,
         )
         result.files += [*sheets, 'report.html']
 

@@ -9,6 +9,7 @@ import torch
 
 from realmnet.curation.pictures import MAX_PIXELS
 from realmnet.deployment.model_file import load_model
+from realmnet.deployment.network import features_and_logits
 from realmnet.deployment.picture_model import PictureModel
 from realmnet.deployment.torch_inputs import choose_device, network_inputs
 from realmnet.errors import InputError
@@ -59,6 +60,7 @@ class Inferencer(PictureModel):
         self.network = network.to(self.device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def _scores(self, pictures: np.ndarray) -> np.ndarray:
+    def _outputs(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         inputs = network_inputs(pictures, self.description, self.device)
-        return torch.sigmoid(self.network(inputs, mode='tensor')).cpu().double().numpy()
+        features, logits = features_and_logits(self.network, inputs)
+        return torch.sigmoid(logits).cpu().double().numpy(), features.cpu().double().numpy()

@@ -13,7 +13,7 @@ from realmnet.curation.pictures import read_any_picture
 from realmnet.deployment.description import Preprocessing
 from realmnet.deployment.torch_inputs import network_inputs
 from realmnet.errors import InputError
-from realmnet.evaluation.findings import Finding, findings_of
+from realmnet.evaluation.findings import Finding
 from realmnet.explain.methods import ATTENTION, GRADIENT_METHODS, Explainer
 from realmnet.models.heads import ResidualAttentionHead
 from realmnet.reporting.findings_table import display_name
@@ -89,11 +89,7 @@ class Examiner:
             raise InputError(str(error).replace(str(path), name)) from None
         except MemoryError:
             raise InputError(f'{name}: does not fit into memory; take a smaller one') from None
-        scores = self.inferencer.scores(prepared[None])
-        about = self.description
-        margin = self.inferencer.margin
-        finding = findings_of(scores, about.label_schema, about.thresholds, margin)[0]
-        return Examined(name, shown, prepared, finding)
+        return Examined(name, shown, prepared, self.inferencer.findings(prepared[None])[0])
 
     def heat(self, picture: Examined, name: str, method: str) -> np.ndarray:
         """Explain one class by one method; the map is kept with the picture.

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'  # read whenever gradio would call home
-
 import contextlib
 import html
 import re
@@ -20,7 +16,7 @@ import gradio as gr
 from realmnet.apis.one_picture import Examined, Examiner
 from realmnet.curation.pictures import list_pictures
 from realmnet.errors import InputError
-from realmnet.reporting.findings_table import NOTICE, write_json
+from realmnet.reporting.findings_table import NOTICE, FindingRow, write_json
 from realmnet.reporting.picture_report import (
     METHOD_WORDS,
     class_words,
@@ -129,7 +125,7 @@ class Page:
         )
         data = report.with_suffix('.json')
         write_json(data, {'model': self.model, 'classes': about.classes},
-                   [(picture.name, picture.finding)])  # fmt: skip
+                   [FindingRow(picture.name, picture.finding, None)])  # fmt: skip
         return report, data
 
     def first_class(self, session: Session) -> str:

@@ -7,16 +7,30 @@ order from the schema.
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pandas as pd
 
-from realmnet.curation.outputs import write_whole
+from realmnet.curation.class_names import check_class_names
+from realmnet.curation.csv_files import (
+    CsvTable,
+    as_number,
+    column_hint,
+    number_remedy,
+    read_csv,
+    write_csv,
+)
+from realmnet.curation.identifiers import (
+    all_plain,
+    clean,
+    clean_name,
+    identifier_problem,
+    warn_of_look_alikes,
+)
 from realmnet.errors import InputError
 
 FILENAME = 'filename'
@@ -42,8 +56,10 @@ class LabelSchema:
         diagnosis: Classes of which each means the disease; none where left out.
 
     Raises:
-        LabelTableError: If a class is named twice, a group or the diagnosis holds an unknown
-            class, or there are not as many readable names as classes.
+        LabelTableError: If a class has a name that cannot be used
+            (:func:`realmnet.curation.class_names.check_class_names`) or is named twice, a group
+            or the diagnosis holds an unknown class, or there are not as many readable names as
+            classes.
 
     Example:
         >>> odir = LabelSchema('ODIR-5K', ('N', 'D', 'G'), allow_empty=True)
@@ -67,11 +83,10 @@ class LabelSchema:
             raise LabelTableError(
                 f'schema {self.name!r}: classes {list(self.classes)} must be named, each once'
             )
-        if reserved := {FILENAME, PATIENT} & set(self.classes):
-            raise LabelTableError(
-                f'schema {self.name!r}: {sorted(reserved)} cannot be classes, those columns hold '
-                'the picture and the patient'
-            )
+        try:
+            check_class_names(self.classes, self.class_names, f'schema {self.name!r}')
+        except InputError as error:
+            raise LabelTableError(str(error)) from None
         if len(self.class_names) != len(self.classes):
             raise LabelTableError(
                 f'schema {self.name!r}: {len(self.class_names)} readable names for '
@@ -130,6 +145,8 @@ PSMM = LabelSchema(
 #: Training lists made from PSMM by over-sampling or decoupling.
 PSMM_RESAMPLED = PSMM.resampled()
 
+# Labels as they are nearly always written.
+_USUAL = {'0': 0, '1': 1, '0.0': 0, '1.0': 1}
 _SCHEMAS = {schema.name: schema for schema in (PSMM, PSMM_RESAMPLED)}
 
 
@@ -206,16 +223,21 @@ class LabelTable:
 
     Attributes:
         frame: Columns ``schema.columns`` in that order; labels are ``int8`` 0 or 1, ``filename``
-            and ``ID`` are strings. Row ``i`` stood on line ``i + 2`` of the file.
+            and ``ID`` are strings, written as :mod:`realmnet.curation.identifiers` says.
         schema: The schema that the rows satisfy.
         source: The file, for messages.
         ignored: Columns of the file that the schema does not name.
+        lines: Line of the file on which each row stood, shape (N,); None if the table is of no
+            file.
+        written: File names and patients that the file writes otherwise, and how.
     """
 
     frame: pd.DataFrame
     schema: LabelSchema
     source: str
     ignored: tuple[str, ...] = ()
+    lines: np.ndarray | None = None
+    written: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -237,12 +259,17 @@ class LabelTable:
 
     def line(self, row: int) -> str:
         """Name row ``row`` (0-based) as a reader of the file finds it."""
-        return f'{self.source}, line {row + 2} ({self.frame[FILENAME].iloc[row]})'
+        return f'{self.source}, {self.place(row)} ({self.frame[FILENAME].iloc[row]})'
+
+    def place(self, row: int) -> str:
+        """Name the line of row ``row`` in its file."""
+        return f'row {row + 1}' if self.lines is None else f'line {self.lines[row]}'
 
     def take(self, rows: np.ndarray) -> LabelTable:
         """Return the table of ``rows`` (0-based positions), in the order given."""
         frame = self.frame.iloc[rows].reset_index(drop=True)
-        return LabelTable(frame, self.schema, self.source, self.ignored)
+        lines = None if self.lines is None else self.lines[rows]
+        return replace(self, frame=frame, lines=lines)
 
 
 def read_label_table(
@@ -272,28 +299,40 @@ def read_label_table(
         (6574, 7)
     """
     schema = get_schema(schema)
-    header, raw = _read_csv(Path(path))
+    try:
+        raw = read_csv(
+            path,
+            'a label table',
+            'no such label file; see data/README.md for the expected tree, or correct ann_file',
+        )
+    except InputError as error:
+        raise LabelTableError(str(error)) from None
     source = os.fspath(path)
-    missing = [column for column in schema.columns if column not in header]
+    missing = [column for column in schema.columns if column not in raw.columns]
     if missing:
-        hint = ''
-        if missing == [PATIENT]:
+        hint = column_hint(missing, raw.header)
+        if missing == [PATIENT] and not hint:
             hint = ' (give each row its patient, or repeat the file name if they are unknown)'
         raise LabelTableError(
-            f'{source}: column(s) {missing} missing, found {header}; schema {schema.name!r} '
+            f'{source}: column(s) {missing} missing, found {raw.header}; schema {schema.name!r} '
             f'needs {schema.columns}{hint}'
         )
-    if raw.empty:
+    if not len(raw):
         raise LabelTableError(f'{source}: the table has a header but no row; add labelled rows')
 
-    frame = pd.DataFrame(
-        {name: _labels(raw[name], name, raw[FILENAME], source) for name in schema.classes}
-    )
-    frame[FILENAME] = raw[FILENAME].str.strip()
-    frame[PATIENT] = raw[PATIENT].str.strip()
-    ignored = tuple(column for column in header if column not in schema.columns)
-    table = LabelTable(frame, schema, source, ignored)
+    frame = pd.DataFrame({name: _labels(raw, name) for name in schema.classes})
+    written: dict[str, str] = {}
+    for column, cleaned in ((FILENAME, clean_name), (PATIENT, clean)):
+        names = cells = raw.columns[column]
+        if not all_plain(cells):
+            names = [cleaned(cell) for cell in cells]
+            pairs = zip(names, map(str.strip, cells), strict=True)
+            written |= {name: cell for name, cell in pairs if name != cell}
+        frame[column] = np.array(names, object)
+    ignored = tuple(column for column in raw.header if column not in schema.columns)
+    table = LabelTable(frame, schema, source, ignored, raw.lines, written)
     check_label_table(table)
+    warn_of_look_alikes(source, table.patients, table.filenames)
     return table
 
 
@@ -310,7 +349,14 @@ def check_label_table(table: LabelTable) -> None:
     for column, what in ((FILENAME, 'picture'), (PATIENT, 'patient')):
         _refuse(table, (frame[column] == '').to_numpy(), f'column {column!r} is empty',
                 f'name the {what} of each row')  # fmt: skip
-    _refuse(table, np.array([not _stays_inside(name) for name in frame[FILENAME].tolist()]),
+        names = frame[column].tolist()
+        if all_plain(names):
+            continue  # nearly every table
+        for row, name in enumerate(names):
+            if problem := identifier_problem(name):
+                raise LabelTableError(f'{table.line(row)}: {what} {name!r} {problem}')
+        if column == FILENAME:
+            _refuse(table, np.array([not _stays_inside(name) for name in names]),
             'the file name leaves the picture folder',
             'use relative names with "/" and without ".."')  # fmt: skip
     if not schema.allow_repeats:
@@ -342,60 +388,8 @@ def write_label_table(table: LabelTable, path: str | os.PathLike) -> None:
         InputError: If ``path`` is a folder or cannot be written.
     """
     check_label_table(table)
-    frame = table.frame[table.schema.columns]
-    write_whole(path, frame.to_csv(index=False, lineterminator='\n'))
-
-
-def check_disjoint(tables: Mapping[str, LabelTable]) -> None:
-    """Check that no patient and no picture is in two splits.
-
-    Args:
-        tables: Split name to table, for instance ``{'train': ..., 'test': ...}``.
-
-    Raises:
-        LabelTableError: Names the first patient or picture, the two files and the number.
-    """
-    names = list(tables)
-    for i, first in enumerate(names):
-        for second in names[i + 1 :]:
-            for column, what in ((PATIENT, 'patient'), (FILENAME, 'picture')):
-                a, b = tables[first], tables[second]
-                shared = np.flatnonzero(b.frame[column].isin(set(a.frame[column])))
-                if len(shared):
-                    value = b.frame[column].iloc[shared[0]]
-                    number = b.frame[column].iloc[shared].nunique()
-                    raise LabelTableError(
-                        f'{what} {value!r} is in both {_split(first, a)} and {_split(second, b)}, '
-                        f'line {shared[0] + 2}, {number} {what}(s) in all; assign every patient '
-                        'to one split'
-                    )
-
-
-def _split(name: str, table: LabelTable) -> str:
-    return name if name == table.source else f'{name} ({table.source})'
-
-
-def missing_pictures(table: LabelTable, folder: str | os.PathLike) -> list[str]:
-    """List the pictures of a table that are not in ``folder``, in the order of the table.
-
-    Each sub-folder is listed once, so that a network disk is asked a few times and not once for
-    every picture.
-
-    Args:
-        table: The label table.
-        folder: The picture folder, ``JPEGImages`` in PSMM.
-    """
-    folder = Path(folder)
-    present: dict[str, set[str]] = {}
-    missing = []
-    for name in table.filenames:
-        parent, _, base = name.rpartition('/')
-        if parent not in present:
-            path = folder / parent
-            present[parent] = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
-        if base not in present[parent]:
-            missing.append(name)
-    return missing
+    columns = table.schema.columns
+    write_csv(path, columns, zip(*(table.frame[name].tolist() for name in columns), strict=True))
 
 
 def examples(names: Sequence[str], most: int = 5) -> str:
@@ -404,42 +398,21 @@ def examples(names: Sequence[str], most: int = 5) -> str:
     return ', '.join(names[:most]) + more
 
 
-def _read_csv(path: Path) -> tuple[list[str], pd.DataFrame]:
-    if not path.is_file():
-        raise LabelTableError(
-            f'{path}: no such label file; see data/README.md for the expected tree, or correct '
-            'ann_file'
-        )
+def _labels(raw: CsvTable, name: str) -> np.ndarray:
+    cells = raw.columns[name]
     try:
-        with path.open(newline='', encoding='utf-8-sig') as file:
-            header = [name.strip() for name in next(csv.reader(file), [])]
-        if len(set(header)) != len(header):
-            twice = sorted({name for name in header if header.count(name) > 1})
-            raise LabelTableError(f'{path}: column(s) {twice} occur twice; keep one each')
-        raw = pd.read_csv(
-            path, names=header, header=0, dtype=str, keep_default_na=False, encoding='utf-8-sig',
-            index_col=False,
-        )  # fmt: skip
-    except (UnicodeDecodeError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as e:
-        reason = ' '.join(str(e).split())
-        raise LabelTableError(
-            f'{path}: cannot be read as CSV ({reason}); save it as comma-separated UTF-8 with a '
-            'header'
-        ) from None
-    # A short row leaves NaN even with keep_default_na=False.
-    return header, raw.fillna('')
-
-
-def _labels(column: pd.Series, name: str, filenames: pd.Series, source: str) -> np.ndarray:
-    values = pd.to_numeric(column.str.strip(), errors='coerce').to_numpy(float)
-    bad = np.flatnonzero(~np.isin(values, (0.0, 1.0)))
-    if len(bad):
+        return np.frombuffer(bytes(map(_USUAL.__getitem__, cells)), np.int8)
+    except KeyError:
+        values = [as_number(cell) for cell in cells]
+    bad = [row for row, value in enumerate(values) if value not in (0.0, 1.0)]
+    if bad:
         first = bad[0]
         raise LabelTableError(
-            f'{source}, line {first + 2} ({filenames.iloc[first]}): label {name} is '
-            f'{column.iloc[first]!r}, expected 0 or 1 ({len(bad)} such row(s)); correct the file'
+            f'{raw.place(first)} ({raw.columns[FILENAME][first].strip()}): label {name} is '
+            f'{cells[first]!r}, expected 0 or 1 ({len(bad)} such row(s)); '
+            f'{number_remedy(cells[first])}'
         )
-    return values.astype(np.int8)
+    return np.array(values, np.int8)
 
 
 def _refuse(table: LabelTable, bad: np.ndarray, problem: str, remedy: str) -> None:
@@ -451,8 +424,5 @@ def _refuse(table: LabelTable, bad: np.ndarray, problem: str, remedy: str) -> No
 
 
 def _stays_inside(name: str) -> bool:
-    if name[:1] != '/' and '..' not in name and ':' not in name and '\\' not in name:
-        return True  # nearly every name; parsing paths would take most of the reading time
-    path = PurePosixPath(name)
-    absolute = path.is_absolute() or PureWindowsPath(name).is_absolute()
-    return not absolute and '\\' not in name and '..' not in path.parts
+    absolute = PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute()
+    return not absolute and '..' not in PurePosixPath(name).parts

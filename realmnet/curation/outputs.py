@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -61,16 +63,24 @@ def write_whole(path: str | os.PathLike, content: str | bytes) -> None:
         InputError: If it cannot be written.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 (False, where Path.is_dir raises, for a long name)
         raise InputError(f'{path}: is a folder; name the file to write')
     make_folder(path.parent)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    temporary = beside(path)
     try:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise not_writable(path, error) from None
+
+
+def beside(path: Path) -> Path:
+    """Return a hidden name in the same folder, which is short whatever the name of the file.
+
+    A file system allows 255 bytes; a name that fits is not lengthened beyond that.
+    """
+    return path.with_name(f'.{os.getpid()}-{secrets.token_hex(4)}.tmp')
 
 
 @contextmanager
@@ -117,4 +127,10 @@ def make_folder(folder: Path) -> None:
 
 def not_writable(path: Path, error: OSError) -> InputError:
     """Say in one sentence that nothing can be written to a place."""
+    if error.errno == errno.ENAMETOOLONG:
+        size = len(os.fsencode(path.name))
+        return InputError(
+            f'{path}: cannot be written, its name has {size} bytes and file systems allow 255; '
+            'shorten it'
+        )
     return InputError(f'{path}: cannot be written ({error.strerror or error}); name another place')

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from realmnet.curation.identifiers import check_distinct
 from realmnet.curation.imbalance import irlbl, label_set_codes, label_set_name
 from realmnet.curation.label_table import LabelSchema
 from realmnet.curation.seeds import generator
@@ -316,6 +317,7 @@ def check_no_other_split(folder: str | Path, names: Sequence[str]) -> None:
 
 def _owners(patients: np.ndarray, splits: int) -> tuple[np.ndarray, np.ndarray]:
     names, owner = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
+    check_distinct(names)
     if len(names) < splits:
         raise InputError(f'{len(names)} patient(s) cannot fill {splits} splits')
     return names, owner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import io
@@ -13,17 +14,33 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 
 import cv2
 
 from realmnet.curation.borders import find_field, square
-from realmnet.curation.outputs import make_folder
-from realmnet.curation.pictures import list_pictures, read_any_picture, write_picture
+from realmnet.curation.content import Content, outdated, unchanged
+from realmnet.curation.csv_files import read_csv, write_csv
+from realmnet.curation.outputs import make_folder, write_whole
+from realmnet.curation.pictures import (
+    list_pictures,
+    read_with_notes,
+    refuse_outward,
+    walk_pictures,
+    write_picture,
+)
 from realmnet.curation.privacy import Pseudonyms
 from realmnet.errors import InputError
 
 SETTINGS = 'prepare_images.json'
 UNREADABLE = 'unreadable.csv'
+#: What each prepared picture was made from: size and digest of its source.
+SOURCES = 'prepared.csv'
+# names of files may be bytes that are no text
+_ANY_NAME = {'encoding': 'utf-8', 'errors': 'surrogateescape'}
+
+# Name, problem, what it was made from (None with a problem), notes.
+_Done = tuple[str, str, Content | None, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -36,6 +53,7 @@ class PrepareSettings:
         crop: Whether the black outer border is removed.
         suffix: ``.jpg`` or ``.png``.
         quality: JPEG quality, 1-100.
+        accept_damaged: Whether what can be decoded of damaged pictures is stored as well.
 
     Raises:
         InputError: If one of them is out of range.
@@ -46,6 +64,7 @@ class PrepareSettings:
     crop: bool = True
     suffix: str = '.jpg'
     quality: int = 95
+    accept_damaged: bool = False
 
     def __post_init__(self) -> None:
         if not 16 <= self.size <= 8192:
@@ -63,15 +82,25 @@ class PrepareReport:
     Attributes:
         written: Pictures written in this run.
         skipped: Pictures that an earlier run had written.
-        unreadable: Output name and reason of each picture that could not be read.
+        unreadable: Output name and reason of each picture that could not be read, and name and
+            reason of each folder that could not be listed.
+        notes: Output name and what is to be said of each picture that was written all the same:
+            accepted damage, a 16-bit picture that is all dark.
+        again: Output names that an earlier run had written from other sources, or without noting
+            from what: they were made again, or removed if their source cannot be read now.
+        gone: Pictures in the target that no picture of this source becomes. They stay, because
+            they may come from another folder; take them out, or they count as pictures.
     """
 
     written: int = 0
     skipped: int = 0
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    again: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
 
 
-def prepare_picture(source: Path, target: Path, settings: PrepareSettings) -> None:
+def prepare_picture(source: Path, target: Path, settings: PrepareSettings) -> tuple[str, ...]:
     """Read, crop, resize and write one picture.
 
     Args:
@@ -79,16 +108,21 @@ def prepare_picture(source: Path, target: Path, settings: PrepareSettings) -> No
         target: Output, ending in ``settings.suffix``.
         settings: See :class:`PrepareSettings`.
 
+    Returns:
+        What is to be said about the file, see :class:`realmnet.curation.pictures.PictureRead`.
+
     Raises:
         InputError: If the picture cannot be read.
     """
     # Twice the size is more than the resize keeps, and lets libjpeg skip work.
-    image = read_any_picture(source, least_side=2 * settings.size)
+    read = read_with_notes(source, 2 * settings.size, accept_damaged=settings.accept_damaged)
+    image = read.pixels
     if settings.crop:
         left, top, right, bottom = find_field(image)
         image = image[top:bottom, left:right]
     image = square(image, settings.size, settings.keep_aspect)
     write_picture(target, image, settings.quality)
+    return read.notes
 
 
 def prepare_images(
@@ -102,9 +136,11 @@ def prepare_images(
     """Prepare every picture below a folder, keeping its sub-folders.
 
     A second run continues where an interrupted one stopped: pictures already there are left
-    as they are, and each file appears whole or not at all. ``target`` also gets
-    ``prepare_images.json`` (the settings) and ``unreadable.csv`` (what could not be read; its
-    names are pseudonyms where asked for).
+    as they are if their source still has the same content, and each file appears whole or not at
+    all. ``target`` also gets ``prepare_images.json`` (the settings), ``prepared.csv`` (what each
+    was made from: size and digest, a keyed one with pseudonyms) and ``unreadable.csv`` (what
+    could not be read, or was read with damage accepted; its names are pseudonyms where asked
+    for).
 
     Args:
         source: Folder of raw pictures.
@@ -131,22 +167,45 @@ def prepare_images(
         raise InputError(
             f'{pseudonyms.keyfile}: the key file would lie among the pictures; keep it elsewhere'
         )
-    pictures = list_pictures(source)
+    closed: list[tuple[Path, str]] = []
+    pictures = list_pictures(source, closed)
     names = _output_names(pictures, settings.suffix, pseudonyms)
     _check_settings(target, settings)
     if pseudonyms:
         pseudonyms.save()
-    todo = [(p, n) for p, n in zip(pictures, names, strict=True) if not (target / n).exists()]
-    report = PrepareReport(skipped=len(pictures) - len(todo))
-    work = [(source / picture, target / name, name) for picture, name in todo]
-    for name, problem in _run(work, settings, jobs, progress):
-        if problem:
-            hidden = (
-                'cannot be read' if pseudonyms else problem.replace(f'{source}{os.sep}', '.../')
-            )
-            report.unreadable.append((name, hidden))
-        else:
-            report.written += 1
+    seal = pseudonyms.content if pseudonyms else lambda content: content
+    sources = _read_sources(target / SOURCES)
+    pairs = list(zip(pictures, names, strict=True))
+    known = {p: sources[n] for p, n in pairs if n in sources and _is_there(target / n)}
+    stale = outdated(source, known, seal)
+    work = [(source / p, target / n, n) for p, n in pairs if p in stale or p not in known]
+    report = PrepareReport(skipped=len(pictures) - len(work))
+    report.notes = _earlier_notes(target / UNREADABLE, set(names) - {name for *_, name in work})
+    report.again = [name for _, path, name in work if _is_there(path)]
+    there = {path.as_posix() for path in walk_pictures(target, [])}
+    report.gone = sorted(there.difference(names))
+    for _, _, name in work:
+        sources.pop(name, None)
+    _write_sources(target / SOURCES, sources)
+    with (target / SOURCES).open('a', newline='', **_ANY_NAME) as record:
+        for name, problem, content, notes in _run(work, settings, source, jobs, progress):
+            if content is None:
+                with contextlib.suppress(OSError):  # made from what its source was before
+                    (target / name).unlink()
+                report.unreadable.append((name, problem))
+            else:
+                report.written += 1
+                report.notes += [(name, note) for note in notes]
+                sources[name] = seal(content)
+                _write_row(record, name, sources[name])
+    for place, problem in closed:
+        name = place.as_posix()
+        report.unreadable.append((pseudonyms.filename(name) if pseudonyms else name, problem))
+    report.unreadable = [
+        (name, 'cannot be read' if pseudonyms else problem.replace(f'{source}{os.sep}', '.../'))
+        for name, problem in report.unreadable
+    ]
+    _write_sources(target / SOURCES, sources)
     _write_report(target / UNREADABLE, report)
     return report
 
@@ -199,7 +258,7 @@ def _check_settings(target: Path, settings: PrepareSettings) -> None:
             earlier = json.loads(record.read_text(encoding='utf-8'))
         except ValueError:
             raise InputError(f'{record}: is damaged; name another folder') from None
-        if earlier != asdict(settings):
+        if earlier != _recorded(settings):
             raise InputError(
                 f'{target}: holds pictures prepared with other settings ({record}); name another '
                 'folder or remove it'
@@ -208,12 +267,21 @@ def _check_settings(target: Path, settings: PrepareSettings) -> None:
     if target.is_dir() and any(target.iterdir()):
         raise InputError(f'{target}: not empty and not made by this tool; name another folder')
     make_folder(target)
-    _write_whole(record, json.dumps(asdict(settings), indent=2) + '\n')
+    write_whole(record, json.dumps(_recorded(settings), indent=2) + '\n')
 
 
-def _run(work, settings, jobs, progress) -> Iterable[tuple[str, str]]:
+def _recorded(settings: PrepareSettings) -> dict:
+    # Accepting damage later adds pictures to a folder and changes none, so it is no difference.
+    return {k: v for k, v in asdict(settings).items() if k != 'accept_damaged'}
+
+
+def _is_there(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 (of a name that is too long, Path.exists raises)
+
+
+def _run(work, settings, source, jobs, progress) -> Iterable[_Done]:
     progress = progress or (lambda results, total: results)
-    one = functools.partial(_one, settings=settings)
+    one = functools.partial(_one, settings=settings, folder=source)
     jobs = jobs or os.cpu_count() or 1
     if jobs == 1 or len(work) < 2:
         yield from progress(map(one, work), total=len(work))
@@ -230,28 +298,59 @@ def _run(work, settings, jobs, progress) -> Iterable[tuple[str, str]]:
             ) from None
 
 
-def _one(item: tuple[Path, Path, str], settings: PrepareSettings) -> tuple[str, str]:
+def _one(item: tuple[Path, Path, str], settings: PrepareSettings, folder: Path) -> _Done:
     picture, target, name = item
     try:
-        prepare_picture(picture, target, settings)
+        refuse_outward(picture, folder)
+        with unchanged(picture) as content:
+            notes = prepare_picture(picture, target, settings)
     except InputError as error:
-        return name, str(error)
-    return name, ''
+        return name, str(error), None, ()
+    return name, '', content, notes
+
+
+def _earlier_notes(path: Path, written: set[str]) -> list[tuple[str, str]]:
+    """What an earlier run said about pictures that are there; they are not read again."""
+    if not path.is_file():
+        return []
+    table = read_csv(path, 'the list of what could not be read').columns
+    rows = zip(table['filename'], table['reason'], strict=True)
+    return [(name, note) for name, note in rows if name in written]
 
 
 def _single_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def _write_report(path: Path, report: PrepareReport) -> None:
+def _read_sources(path: Path) -> dict[str, Content]:
+    """Read what prepared pictures were made from; rows that are no such rows count as none."""
+    found = {}
+    if path.is_file():
+        with path.open(newline='', **_ANY_NAME) as file:
+            for row in csv.reader(line.replace('\0', '') for line in file):
+                with contextlib.suppress(ValueError):
+                    name, size, digest = row
+                    found[name] = Content.parse(size, digest)
+    return found
+
+
+def _write_sources(path: Path, sources: dict[str, Content]) -> None:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(['filename', 'reason'])
-    writer.writerows(sorted(report.unreadable))
-    _write_whole(path, text.getvalue())
+    text.write('filename,size,digest\n')
+    for name in sorted(sources):
+        _write_row(text, name, sources[name])
+    write_whole(path, text.getvalue().encode(*_ANY_NAME.values()))
 
 
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.write_text(text, encoding='utf-8')
-    temporary.replace(path)
+def _write_row(file: TextIO, name: str, content: Content) -> None:
+    csv.writer(file, lineterminator='\n').writerow([name, *content])
+    file.flush()
+
+
+def _write_report(path: Path, report: PrepareReport) -> None:
+    # Bytes of a name that are no UTF-8 become escapes, as in findings.csv.
+    rows = [
+        [cell.encode('utf-8', 'backslashreplace').decode() for cell in row]
+        for row in sorted(report.unreadable + report.notes)
+    ]
+    write_csv(path, ['filename', 'reason'], rows)

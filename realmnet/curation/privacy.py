@@ -19,7 +19,10 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from realmnet.curation.content import Content
+from realmnet.curation.identifiers import check_distinct
 from realmnet.curation.label_table import FILENAME, PATIENT, LabelTable, check_label_table
+from realmnet.curation.outputs import beside
 from realmnet.curation.sources import PSMM_SOURCES
 from realmnet.errors import InputError
 
@@ -84,6 +87,8 @@ class Pseudonyms:
             table: The table.
             rename: Turns a file name into that of the stored picture, whose pseudonym counts.
         """
+        # afterwards nobody can see that two identifiers were one patient in two spellings
+        check_distinct(table.frame[PATIENT], table.source)
         frame: pd.DataFrame = table.frame.copy()
         frame[FILENAME] = [self.filename(rename(name)) for name in frame[FILENAME]]
         frame[PATIENT] = [self.patient(name) for name in frame[PATIENT]]
@@ -91,10 +96,14 @@ class Pseudonyms:
         check_label_table(renamed)
         return renamed
 
+    def content(self, content: Content) -> Content:
+        """Return a keyed digest without the size, so that only the key file leads to the file."""
+        return Content(0, self._digest('content', f'{content.size} {content.digest}', 64))
+
     def save(self) -> None:
         """Write the key file, whole or not at all, readable by its owner only."""
         self.keyfile.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.keyfile.with_name(f'.{self.keyfile.name}.{os.getpid()}.tmp')
+        temporary = beside(self.keyfile)
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, 'w', encoding='utf-8') as file:
             json.dump({'secret': self._secret.hex(), 'names': self.names}, file, indent=1)

@@ -8,6 +8,7 @@ CGP use all pictures of PSMM and have no development split, so no best checkpoin
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +16,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from realmnet.curation.identifiers import alike_sentence, look_alikes
 from realmnet.curation.label_table import (
     FILENAME,
     PSMM,
     LabelSchema,
     LabelTable,
     LabelTableError,
-    check_disjoint,
-    check_label_table,
     read_label_table,
 )
+from realmnet.curation.leakage import check_disjoint, shared_identifiers
 from realmnet.curation.resampling import MLRUS, Resampler
 from realmnet.curation.sources import PSMM_SOURCES, order_sources, sources_of
 from realmnet.errors import InputError
@@ -127,9 +128,18 @@ def join_tables(tables: Mapping[str, LabelTable]) -> tuple[LabelTable, dict[str,
     values = list(tables.values())
     if len({table.schema.name for table in values}) != 1:
         raise LabelTableError('label tables of different schemas cannot be joined')
+    if not values[0].schema.allow_repeats:
+        for (first, a), (_, b) in itertools.combinations(tables.items(), 2):
+            both, alike = shared_identifiers(a, b, FILENAME)
+            if both or alike:
+                here, there = (both[0], both[0]) if both else alike[0]
+                row = int(np.flatnonzero(b.frame[FILENAME] == there)[0])
+                raise LabelTableError(
+                    f'{b.line(row)}: the file name occurs a second time, {first} has {here!r}; '
+                    'keep one row an image'
+                )
     frame = pd.concat([table.frame for table in values], ignore_index=True)
     joined = LabelTable(frame, values[0].schema, ' + '.join(t.source for t in values))
-    check_label_table(joined)
     ends = np.cumsum([len(table) for table in values])
     rows = np.split(np.arange(len(joined)), ends[:-1])
     return joined, dict(zip(tables, rows, strict=True))
@@ -162,6 +172,8 @@ def protocol_sets(
     source = sources_of(table.patients)
     present = order_sources(source)
     sources = list(sources) if sources else present
+    if alike := look_alikes(present):
+        raise InputError(f'{table.source}: {alike_sentence(alike, "source")}')
     absent = [name for name in sources if name not in present]
     if absent:
         raise InputError(

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from realmnet.curation.csv_files import as_number, column_hint, number_remedy, read_csv
+from realmnet.curation.identifiers import check_distinct, clean, identifier_problem
 from realmnet.curation.label_table import LabelTable
 from realmnet.curation.protocols import Counts
 from realmnet.curation.sources import order_sources, sources_of
@@ -83,32 +85,47 @@ def read_people(path: str | Path) -> pd.DataFrame:
         The three columns; sex as ``F`` or ``M``, age as float.
 
     Raises:
-        InputError: If a column is missing, a patient occurs twice, or a value cannot be used.
+        InputError: If a column is missing, a patient occurs twice or in two spellings, or a value
+            cannot be used.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f'{path}: no such file; give a CSV with the columns ID, age, sex')
-    try:
-        people = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f'{path}: cannot be read as CSV ({error})') from None
-    people.columns = [str(name).strip() for name in people.columns]
+    people = read_csv(
+        path,
+        'a table of ages',
+        'no such file; give a CSV with the columns ID, age, sex',
+    )
     missing = [name for name in ('ID', 'age', 'sex') if name not in people.columns]
     if missing:
-        raise InputError(f'{path}: column(s) {missing} missing, found {list(people.columns)}')
-    people = people[['ID', 'age', 'sex']].apply(lambda column: column.str.strip())
-    age = pd.to_numeric(people['age'], errors='coerce')
-    sex = people['sex'].str.upper().str[:1]
-    known = people['sex'].str.upper().isin(['F', 'M', 'FEMALE', 'MALE'])
-    for bad, problem in (
-        (people['ID'].duplicated(), 'the patient occurs a second time; keep one row a patient'),
-        (~age.between(0, 120), 'age is not a number of years between 0 and 120'),
-        (~known, 'sex is neither F nor M'),
-    ):
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            raise InputError(f'{path}, line {row + 2}: {problem} ({int(bad.sum())} such row(s))')
-    return pd.DataFrame({'ID': people['ID'], 'age': age.astype(float), 'sex': sex})
+        raise InputError(
+            f'{path}: column(s) {missing} missing, found {people.header}'
+            f'{column_hint(missing, people.header)}'
+        )
+    rows: dict[str, int] = {}
+    ages, sexes = [], []
+    cells = zip(*(people.columns[name] for name in ('ID', 'age', 'sex')), strict=True)
+    for row, (name, age, sex) in enumerate(cells):
+        patient, years = clean(name), as_number(age)
+        problem = identifier_problem(patient)
+        if problem:
+            problem = f'ID {patient!r} {problem}'
+        elif patient in rows:
+            problem = (
+                f'the patient {patient!r} occurs a second time, first on line '
+                f'{people.lines[rows[patient]]}; keep one row a patient'
+            )
+        elif years is None or not 0 <= years <= 120:
+            problem = (
+                f'age {age.strip()!r} is not a number of years between 0 and 120; '
+                f'{number_remedy(age)}'
+            )
+        elif sex.strip().upper() not in ('F', 'M', 'FEMALE', 'MALE'):
+            problem = f'sex {sex.strip()!r} is neither F nor M; write one of them'
+        if problem:
+            raise InputError(f'{people.place(row)}: {problem}')
+        rows[patient] = row
+        ages.append(years)
+        sexes.append(sex.strip().upper()[0])
+    check_distinct(rows, str(path))
+    return pd.DataFrame({'ID': list(rows), 'age': np.array(ages, float), 'sex': sexes})
 
 
 def _subsets(table: LabelTable, whole: str) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from realmnet.curation.identifiers import check_distinct
 from realmnet.curation.label_table import LabelSchema
 from realmnet.curation.partition import patient_strata
 from realmnet.curation.seeds import generator
@@ -103,6 +104,7 @@ def k_shot(patients: np.ndarray, labels: np.ndarray, k: int, seed: int = 42) -> 
         )
     rng = generator(seed)
     patients = np.asarray(patients, str)
+    check_distinct(patients)
     chosen = np.zeros(len(labels), bool)
     used: set[str] = set()
     for label in np.argsort(counts, kind='stable'):

@@ -7,6 +7,8 @@ import hashlib
 import itertools
 import multiprocessing
 import os
+import unicodedata
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +19,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from realmnet.curation.identifiers import (
+    SPELLINGS,
+    alike_sentence,
+    look_alikes,
+    name_spelling,
+    picture_path,
+    spelling,
+    written_note,
+)
 from realmnet.curation.label_table import (
     FILENAME,
     PATIENT,
@@ -25,12 +36,15 @@ from realmnet.curation.label_table import (
     get_schema,
     read_label_table,
 )
-from realmnet.curation.pictures import SUFFIXES, picture_mode, read_any_picture
+from realmnet.curation.leakage import shared_identifiers
+from realmnet.curation.listed_pictures import near_picture
+from realmnet.curation.near_duplicates import alike_pairs, same_photograph, small_view
+from realmnet.curation.pictures import read_with_notes, refuse_outward, walk_pictures
 from realmnet.curation.prepare import check_jobs
 from realmnet.curation.protocols import IMAGE_SETS, PUBLISHED_RESAMPLED, split_files
 from realmnet.curation.quality import Quality, measure_quality
 from realmnet.curation.sources import PSMM_SOURCES, sources_of
-from realmnet.errors import InputError
+from realmnet.errors import InputError, InputWarning
 
 
 class Finding(NamedTuple):
@@ -76,14 +90,20 @@ class Verification:
 
 
 class Seen(NamedTuple):
-    """What was learnt from one picture file; ``problem`` is empty if it could be read."""
+    """What was learnt from one picture file; ``problem`` is empty if it could be read.
+
+    ``form`` and ``notes`` are those of :class:`realmnet.curation.pictures.PictureRead`, ``view`` is
+    that of :func:`realmnet.curation.near_duplicates.small_view`.
+    """
 
     name: str
     problem: str = ''
     shape: tuple[int, ...] = ()
     digest: str = ''
     quality: Quality | None = None
-    mode: str = ''
+    form: str = ''
+    notes: tuple[str, ...] = ()
+    view: np.ndarray | None = None
 
 
 def verify_labels(
@@ -108,13 +128,21 @@ def verify_labels(
         _read(result, split, path, schema)
     for (first, a), (second, b) in itertools.combinations(result.tables.items(), 2):
         for column, what in ((PATIENT, 'patient'), (FILENAME, 'picture')):
-            shared = sorted(set(a.frame[column]) & set(b.frame[column]))
-            if shared:
+            both, alike = shared_identifiers(a, b, column)
+            if both:
                 message = (
-                    f'{len(shared)} {what}(s) of {first} are in {second} too; results on '
+                    f'{len(both)} {what}(s) of {first} are in {second} too; results on '
                     f'{second} would be too good'
                 )
-                result.add('leakage', True, message, shared)
+                written = {**a.written, **b.written}
+                names = [name + written_note(name, written) for name in both]
+                result.add('leakage', True, message, names)
+            if alike:
+                message = (
+                    f'{len(alike)} {what}(s) of {first} and of {second} differ only by '
+                    f'{SPELLINGS}; write one {what} in one way and keep it in one split, or rename'
+                )
+                result.add('leakage', True, message, (' and '.join(pair) for pair in alike))
     _check_resampled(result, Path(data_root) / IMAGE_SETS / PUBLISHED_RESAMPLED, schema)
     _check_names(result, schema)
     return result
@@ -126,8 +154,12 @@ def verify_pictures(
     size: int = 0,
     jobs: int = 0,
     progress: Callable[..., Iterable] | None = None,
+    accept_damaged: bool = False,
 ) -> None:
-    """Check every picture: present, readable, 8-bit RGB, of one size, once, and how good it is.
+    """Check every picture: present, whole, stored alike, of one size, once, and how good it is.
+
+    A photograph that is in two splits under two names, encoded again, resized or slightly cropped,
+    is named as well; docs/curation.md says how surely.
 
     Args:
         result: What :func:`verify_labels` returned; findings and quality are added.
@@ -135,6 +167,7 @@ def verify_pictures(
         size: Side that every picture must have; 0 accepts any.
         jobs: Processes; 0 means one a core.
         progress: ``tqdm`` or the like; called with the results and ``total=``.
+        accept_damaged: Whether damage is a warning, as for a training that accepts it.
 
     Raises:
         InputError: If there is no such folder, or ``jobs`` is negative.
@@ -144,15 +177,16 @@ def verify_pictures(
     if not folder.is_dir():
         raise InputError(f'{folder}: no such folder; give the pictures with --pictures')
     split_of = {n: split for split, t in result.tables.items() for n in t.filenames}
-    present = {
-        Path(parent, name).relative_to(folder).as_posix()
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(SUFFIXES) and not name.startswith('.')
-    }
+    closed: list[tuple[Path, str]] = []
+    found = walk_pictures(folder, closed)
+    present = {unicodedata.normalize('NFC', path.as_posix()) for path in found}
+    for path, sentence in closed:
+        result.add('unreadable', True, sentence, [path.as_posix()])
     missing = sorted(set(split_of) - present)
     if missing:
-        result.add('missing', True, f'{len(missing)} labelled picture(s) are missing', missing)
+        near = near_picture(missing[0], folder)
+        message = f'{len(missing)} labelled picture(s) are missing{near}'
+        result.add('missing', True, message, missing)
         without = _patients_without_pictures(result, present)
         if without:
             message = f'{len(without)} patient(s) have labels but not one picture'
@@ -161,16 +195,19 @@ def verify_pictures(
     if extra:
         result.add('extra', False, f'{len(extra)} picture(s) have no label', extra)
     names = sorted(present & set(split_of))
-    seen = list(_look_at(folder, names, jobs, progress))
+    look = functools.partial(_look, folder=folder, accept_damaged=accept_damaged)
+    seen = list(_in_processes(look, names, jobs, progress))
     broken = [s for s in seen if s.problem]
     if broken:
         message = f'{len(broken)} picture(s) cannot be read: {broken[0].problem}'
         result.add('unreadable', True, message, (s.name for s in broken))
     good = [s for s in seen if not s.problem]
     result.quality = {s.name: s.quality for s in good}
-    _check_modes(result, good)
+    _check_forms(result, good)
+    _check_notes(result, good)
     _check_sizes(result, good, size)
     _check_duplicates(result, good, split_of)
+    _check_near_duplicates(result, folder, good, split_of, jobs)
 
 
 def agreement(first: LabelTable, second: LabelTable) -> dict[str, float]:
@@ -197,6 +234,13 @@ def agreement(first: LabelTable, second: LabelTable) -> dict[str, float]:
 
     if first.schema.classes != second.schema.classes:
         raise InputError(f'{first.source} and {second.source} have different classes')
+    _, alike = shared_identifiers(first, second, FILENAME)
+    if alike:
+        raise InputError(
+            f'{first.source} has {alike[0][0]!r} and {second.source} {alike[0][1]!r}, which differ '
+            f'only by case, spaces or Unicode form ({len(alike)} such pair(s)); write each '
+            'picture in one way'
+        )
     place = {name: row for row, name in enumerate(second.filenames)}
     rows = [(i, place[n]) for i, n in enumerate(first.filenames) if n in place]
     if not rows:
@@ -224,11 +268,18 @@ def agreement(first: LabelTable, second: LabelTable) -> dict[str, float]:
 
 def _read(result: Verification, split: str, path: Path, schema: LabelSchema) -> None:
     try:
-        table = read_label_table(path, schema)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', InputWarning)  # look-alikes are a finding here
+            table = read_label_table(path, schema)
     except InputError as error:
         result.add('labels', True, str(error))
         return
     result.tables[split], result.counts[split] = table, len(table)
+    for names, spelled, what in ((table.patients, spelling, 'patient'),
+                                 (table.filenames, name_spelling, 'picture')):  # fmt: skip
+        if groups := look_alikes(names, spelled):
+            message = f'{path}: {alike_sentence(groups, what)}'
+            result.add('identifiers', False, message, (' and '.join(group) for group in groups))
 
 
 def _check_resampled(result: Verification, path: Path, schema: LabelSchema) -> None:
@@ -274,37 +325,48 @@ def _patients_without_pictures(result: Verification, present: set[str]) -> list[
     return sorted(labelled - shown)
 
 
-def _look_at(folder: Path, names: list[str], jobs: int, progress) -> Iterable[Seen]:
+def _in_processes(one: Callable, items: list, jobs: int, progress=None) -> list:
     progress = progress or (lambda results, total: results)
-    one = functools.partial(_look, folder=folder)
     jobs = jobs or os.cpu_count() or 1
-    if jobs == 1 or len(names) < 64:
-        return list(progress(map(one, names), total=len(names)))
+    if jobs == 1 or len(items) < 64:
+        return list(progress(map(one, items), total=len(items)))
     with ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn')) as pool:
         try:
-            return list(progress(pool.map(one, names, chunksize=16), total=len(names)))
+            return list(progress(pool.map(one, items, chunksize=16), total=len(items)))
         except BrokenProcessPool:
             raise InputError('a process was ended while it read a picture; use --jobs 1') from None
 
 
-def _look(name: str, folder: Path) -> Seen:
+def _look(name: str, folder: Path, accept_damaged: bool) -> Seen:
     try:
-        image = read_any_picture(folder / name)
+        path = picture_path(folder, name)
+        refuse_outward(path, folder)
+        image, form, notes = read_with_notes(path, accept_damaged=accept_damaged)
     except InputError as error:
         return Seen(name, str(error))
     digest = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
-    return Seen(name, '', image.shape, digest, measure_quality(image), picture_mode(folder / name))
+    quality, view = measure_quality(image), small_view(image)
+    return Seen(name, '', image.shape, digest, quality, form, notes, view)
 
 
-def _check_modes(result: Verification, seen: list[Seen]) -> None:
-    """Training refuses what is not 8-bit RGB, so this must too."""
-    odd = [s for s in seen if s.mode != 'RGB']
+def _check_forms(result: Verification, seen: list[Seen]) -> None:
+    """One set is mostly stored in one way; other ways are read by rules, which deserve a look."""
+    odd = [s for s in seen if not s.form.endswith(' RGB')]
     if odd:
-        modes = ', '.join(f'{mode}: {n}' for mode, n in Counter(s.mode for s in odd).most_common())
+        forms = ', '.join(f'{form}: {n}' for form, n in Counter(s.form for s in odd).most_common())
         message = (
-            f'{len(odd)} picture(s) are not 8-bit RGB ({modes}); prepare_images.py makes them so'
+            f'{len(odd)} picture(s) are not stored as 8-bit RGB ({forms}) and are read by the '
+            'rules in docs/curation.md'
         )
-        result.add('modes', True, message, (s.name for s in odd))
+        result.add('forms', False, message, (s.name for s in odd))
+
+
+def _check_notes(result: Verification, seen: list[Seen]) -> None:
+    for check, what in (('damaged', 'are damaged, which is accepted'), ('dark', 'are all dark')):
+        found = [(s, note) for s in seen for note in s.notes if note.startswith(check)]
+        if found:
+            message = f'{len(found)} picture(s) {what}: {found[0][1]}'
+            result.add(check, False, message, (s.name for s, _ in found))
 
 
 def _check_sizes(result: Verification, seen: list[Seen], size: int) -> None:
@@ -345,3 +407,25 @@ def _check_duplicates(result: Verification, seen: list[Seen], split_of: Mapping[
     ):
         if names:
             result.add('duplicates', fatal, f'{len(names)} picture(s) {what}', names)
+
+
+def _check_near_duplicates(
+    result: Verification, folder: Path, seen: list[Seen], split_of: Mapping[str, str], jobs: int
+) -> None:
+    """Name photographs that are in two splits with other pixels."""
+    if len({split_of[s.name] for s in seen}) < 2:
+        return
+    views, splits = np.stack([s.view for s in seen]), np.array([split_of[s.name] for s in seen])
+    pairs = [
+        (seen[i].name, seen[j].name)
+        for i, j in alike_pairs(views, splits)
+        if seen[i].digest != seen[j].digest
+    ]
+    same = _in_processes(functools.partial(same_photograph, folder=folder), pairs, jobs)
+    found = [f'{a} = {b}' for (a, b), yes in zip(pairs, same, strict=True) if yes]
+    if found:
+        message = (
+            f'{len(found)} pair(s) in different splits seem to be one photograph or one eye, '
+            'encoded again, resized, cropped or taken twice; look at them'
+        )
+        result.add('near duplicates', False, message, found)

@@ -10,14 +10,15 @@ from mmengine.logging import print_log
 from mmpretrain.datasets import MultiLabelDataset
 from mmpretrain.registry import DATASETS
 
+from realmnet.curation.identifiers import picture_path
 from realmnet.curation.label_table import (
     LabelSchema,
     LabelTable,
     examples,
     get_schema,
-    missing_pictures,
     read_label_table,
 )
+from realmnet.curation.listed_pictures import missing_pictures, near_picture
 from realmnet.errors import InputError
 
 
@@ -87,21 +88,21 @@ class LabelTableDataset(MultiLabelDataset):
         if missing:
             raise InputError(
                 f'{len(missing)} of {len(table)} pictures listed in {table.source} are not in '
-                f'{folder}: {examples(missing)}; put them there (data/README.md says where to '
-                'get PSMM) or set data_root'
+                f'{folder}: {examples(missing)}{near_picture(missing[0], folder)}; put them there '
+                '(data/README.md says where to get PSMM) or set data_root'
             )
         # Scores, not class indices: a picture without any label then needs no special case.
         labels = table.labels.astype(np.float32)
         return [
             dict(
-                img_path=str(folder / name),
+                img_path=str(picture_path(folder, name)),
                 gt_score=row,
                 filename=name,
                 patient=patient,
-                line=number + 2,
+                line=int(line),
             )
-            for number, (row, name, patient) in enumerate(
-                zip(labels, table.filenames, table.patients, strict=True)
+            for row, name, patient, line in zip(
+                labels, table.filenames, table.patients, table.lines, strict=True
             )
         ]
 

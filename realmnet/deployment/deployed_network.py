@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from realmnet.deployment.description import ModelDescription
+from realmnet.deployment.network import features_and_logits
 from realmnet.models.backbones.tinyvit_layers import WindowAttention
 
 
@@ -66,12 +67,17 @@ class DeployedNetwork(nn.Module):
     Args:
         network: mmpretrain's ``ImageClassifier``; it is copied, not changed.
         description: Says mean and standard deviation of the pictures.
+        features: Whether the features that the head gets are given, too, for the input check.
 
-    Shapes: ``uint8`` RGB ``(N, size, size, 3)`` to ``float32`` ``(N, C)``.
+    Shapes: ``uint8`` RGB ``(N, size, size, 3)`` to ``float32`` ``(N, C)``, with features to that
+    and ``(N, D)``.
     """
 
-    def __init__(self, network: nn.Module, description: ModelDescription) -> None:
+    def __init__(
+        self, network: nn.Module, description: ModelDescription, features: bool = False
+    ) -> None:
         super().__init__()
+        self.features = features
         self.network = copy.deepcopy(network).cpu().float().eval()
         for module in list(self.network.modules()):
             for name, child in module.named_children():
@@ -84,10 +90,12 @@ class DeployedNetwork(nn.Module):
         self.register_buffer('std', torch.tensor(description.std).view(1, 3, 1, 1))
         self.requires_grad_(False)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, pictures: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Map ``uint8`` pictures ``(N, size, size, 3)`` to probabilities ``(N, C)``."""
         x = (pictures.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        return torch.sigmoid(self.network(x, mode='tensor'))
+        features, logits = features_and_logits(self.network, x)
+        scores = torch.sigmoid(logits)
+        return (scores, features) if self.features else scores
 
 
 def merge_windows(windows: Tensor, height: int, width: int, side: int) -> Tensor:

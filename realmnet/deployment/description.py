@@ -7,7 +7,6 @@ an ONNX file as metadata. It holds all that is needed to go from a picture to fi
 from __future__ import annotations
 
 import json
-import re
 import reprlib
 from collections import Counter
 from collections.abc import Mapping
@@ -20,12 +19,13 @@ import numpy as np
 
 import realmnet
 from realmnet.curation.borders import find_field, square
+from realmnet.curation.class_names import SCORE
 from realmnet.curation.label_table import LabelSchema, schema_of
-from realmnet.curation.pictures import MAX_PIXELS, read_any_picture
+from realmnet.curation.pictures import MAX_PIXELS, read_with_notes
+from realmnet.deployment.input_check import InputCheck
 from realmnet.deployment.network_rules import check_network
 from realmnet.errors import InputError
 from realmnet.evaluation.diagnosis import has_diagnosis
-from realmnet.evaluation.predictions import SCORE
 from realmnet.evaluation.thresholds import Thresholds, parse_thresholds
 
 FORMAT_VERSION = 1
@@ -51,9 +51,6 @@ _TRAINING_KINDS = {
 _THRESHOLDS_KINDS = {
     'rule': str, 'source': str, 'images': int, 'required': float | int | None, 'undefined': list
 }  # fmt: skip
-# Class names head columns, stand between spaces, and must not begin a spreadsheet's formula.
-_CLASS = re.compile(r'\w[\w.-]{0,63}')
-_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -125,15 +122,24 @@ class Preprocessing:
             picture = picture[top:bottom, left:right]
         return square(picture, self.size, self.keep_aspect, INTERPOLATIONS[self.interpolation])
 
-    def read(self, path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    def read(
+        self,
+        path: str | Path,
+        max_pixels: int = MAX_PIXELS,
+        accept_damaged: bool = False,
+        notes: list[str] | None = None,
+    ) -> np.ndarray:
         """Read a file of any accepted format and apply the preprocessing.
 
         Like ``tools/dataset_tools/prepare_images.py`` it lets libjpeg skip work on pictures
         of more than twice the size.
 
         Args:
-            path: JPEG, PNG, TIFF, BMP or DICOM.
+            path: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 or DICOM.
             max_pixels: Larger pictures are refused from their header.
+            accept_damaged: Whether what can be decoded of a damaged picture is taken.
+            notes: Gets what is to be said about the file, see
+                :class:`realmnet.curation.pictures.PictureRead`.
 
         Returns:
             ``uint8`` RGB of shape (size, size, 3).
@@ -142,9 +148,11 @@ class Preprocessing:
             InputError: As for :func:`realmnet.curation.pictures.read_any_picture` and
                 :meth:`apply`, naming the file.
         """
-        picture = read_any_picture(path, least_side=2 * self.size, max_pixels=max_pixels)
+        picture = read_with_notes(path, 2 * self.size, max_pixels, accept_damaged)
+        if notes is not None:
+            notes += picture.notes
         try:
-            return self.apply(picture)
+            return self.apply(picture.pixels)
         except InputError as error:
             raise InputError(f'{path}: {error}') from None
 
@@ -175,7 +183,8 @@ class ModelDescription:
     """All that is needed to go from a picture to findings, except the weights.
 
     Attributes:
-        classes: Class names in the order of the outputs: letters, digits, ``_``, ``.``, ``-``.
+        classes: Class names in the order of the outputs, see
+            :func:`realmnet.curation.class_names.check_class_names`.
         preprocessing: From a picture to the network's size.
         network: The model's configuration as plain data, within what
             :func:`realmnet.deployment.network_rules.check_network` allows.
@@ -187,6 +196,7 @@ class ModelDescription:
         std: Then divides.
         thresholds: Chosen on the development split, or None.
         training: Where the weights come from.
+        input_check: Which pictures can be graded, or None: then every picture is.
         realmnet_version: Version that wrote the description.
 
     Raises:
@@ -210,6 +220,7 @@ class ModelDescription:
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
     thresholds: Thresholds | None = None
     training: Training = Training()
+    input_check: InputCheck | None = None
     realmnet_version: str = realmnet.__version__
 
     def __post_init__(self) -> None:
@@ -227,7 +238,7 @@ class ModelDescription:
         schema = LabelSchema(self.schema, self.classes, self.class_names)
         object.__setattr__(self, 'class_names', schema.class_names)
         object.__setattr__(self, 'diagnosis', self.label_schema.diagnosis)
-        _check_names(self.label_schema)
+        _check_columns(self.label_schema)
         object.__setattr__(self, 'mean', _three_numbers('mean', self.mean))
         object.__setattr__(self, 'std', _three_numbers('std', self.std))
         if min(self.std) <= 0:
@@ -237,6 +248,8 @@ class ModelDescription:
                 f'thresholds are for {list(self.thresholds.values)}, the classes are '
                 f'{list(self.classes)}'
             )
+        if not isinstance(self.input_check, InputCheck | None):
+            raise InputError(f'input_check must be a check, got {type(self.input_check)}')
         _check_kinds('training', self.training, _TRAINING_KINDS)
         _check_kinds('thresholds', self.thresholds, _THRESHOLDS_KINDS)
         check_network(self.network)
@@ -303,7 +316,10 @@ def _read_fields(text: str) -> dict[str, Any]:
     if content.get('thresholds') is not None:
         thresholds = _known(content['thresholds'], Thresholds, 'thresholds')
         content['thresholds'] = parse_thresholds(thresholds, 'thresholds')
-    content.setdefault('diagnosis', None)  # not in earlier files
+    content.setdefault('diagnosis', None)  # not in earlier files, nor the next
+    content.setdefault('input_check', None)
+    if content['input_check'] is not None:
+        content['input_check'] = InputCheck.from_fields(content['input_check'])
     content = _known(content, ModelDescription, '')
     head = content['network'].get('head') if isinstance(content['network'], dict) else None
     if isinstance(head, dict):
@@ -318,19 +334,8 @@ def _whole_number(digits: str) -> int:
     return int(digits)
 
 
-def _check_names(schema: LabelSchema) -> None:
+def _check_columns(schema: LabelSchema) -> None:
     classes = schema.classes
-    for name in classes:
-        if not _CLASS.fullmatch(name):
-            raise InputError(
-                f'the class name {reprlib.repr(name)} must be 1 to {_LONGEST_NAME} letters, '
-                'digits, _, . or -, and begin with one of the first three; rename the class'
-            )
-    for name in schema.class_names:
-        if not 1 <= len(name) <= _LONGEST_NAME:
-            raise InputError(
-                f'the readable name {reprlib.repr(name)} must have 1 to {_LONGEST_NAME} characters'
-            )
     own = ['pathologic_myopia'] if has_diagnosis(schema) else []
     columns = Counter([*classes, *own, *(name + SCORE for name in (*classes, *own))])
     if repeated := [name for name, number in columns.items() if number > 1]:

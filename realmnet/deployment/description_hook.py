@@ -13,6 +13,7 @@ from mmpretrain.registry import HOOKS
 
 from realmnet.curation.label_table import LabelSchema, get_schema
 from realmnet.curation.synthetic import is_synthetic
+from realmnet.datasets.label_table_dataset import LabelTableDataset
 from realmnet.deployment.describe import describe, how_prepared
 from realmnet.deployment.description import KEY, ModelDescription, Training
 from realmnet.engine.config import datasets
@@ -82,20 +83,57 @@ def describe_training(cfg: Config, **known: Any) -> Training:
     )
 
 
+def check_size(model: Mapping, dataset: Any, place: str) -> None:
+    """Check that a pipeline gives pictures of the backbone's ``img_size``.
+
+    The first picture stands for all. A backbone that says no size takes any.
+
+    Args:
+        model: The configuration's ``model``.
+        dataset: Whose items hold ``inputs`` of shape (C, H, W); others are passed by.
+        place: How the message names the dataset.
+
+    Raises:
+        InputError: If the sizes differ.
+    """
+    size = (model.get('backbone') or {}).get('img_size')
+    if size is None or not isinstance(dataset, LabelTableDataset):
+        return
+    inputs = dataset[0].get('inputs')
+    height, width = getattr(inputs, 'shape', (0, 0, 0))[-2:]
+    expected = (size, size) if isinstance(size, int) else tuple(size)
+    if height and (height, width) != expected:
+        raise InputError(
+            f'{place}: its pipeline gives pictures of {width} x {height} pixels, but '
+            f'model.backbone.img_size is {size}; store the pictures in that size '
+            '(tools/dataset_tools/prepare_images.py --size), add a Resize to the pipeline, or set '
+            'img_size and the windows that follow from it'
+        )
+
+
 @HOOKS.register_module()
 class DescriptionHook(Hook):
     """Write the model's description into each checkpoint, as JSON text ``meta['realmnet']``.
 
     ``tools/infer.py`` and the export read it. A model that cannot be described, because its test
     pipeline has further transforms or its network is none of those in ``network_rules.py``, is
-    trained all the same; the log says why.
+    trained all the same; the log says why. A model that contradicts its own pictures is not: what
+    it would be after the training, no other tool would take.
     """
 
     def __init__(self) -> None:
         self._described = True
 
     def before_train(self, runner: Runner) -> None:
-        """Say at the start, once, if checkpoints will have no description."""
+        """Say at the start, once, if checkpoints will have no description.
+
+        Raises:
+            InputError: If the size of the pictures is not the backbone's.
+        """
+        for name in ('train', 'val'):
+            loader = getattr(runner, f'{name}_loop', None)
+            if loader is not None:
+                check_size(runner.cfg.model, loader.dataloader.dataset, f'{name}_dataloader')
         try:
             describe_config(runner.cfg)
         except InputError as error:

@@ -1,8 +1,9 @@
 """Exporting a model as one file: ONNX, or a program of ``torch.export``.
 
 Both take ``uint8`` RGB pictures ``(N, size, size, 3)``, any N, and give probabilities ``(N, C)``;
-normalisation and sigmoid are inside. The description travels in the file as JSON text. A file
-appears only after it gave the scores of the network that it was made from.
+normalisation and sigmoid are inside. ONNX files also give the features that the input check needs.
+The description travels in the file as JSON text. A file appears only after it gave the scores of
+the network that it was made from.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,9 +23,13 @@ from torch import nn
 from realmnet.curation.outputs import staged
 from realmnet.deployment.deployed_network import DeployedNetwork
 from realmnet.deployment.description import KEY, ModelDescription
-from realmnet.deployment.runtime import PICTURES, SCORES, OnnxModel
+from realmnet.deployment.runtime import DIGEST, FEATURES, PICTURES, SCORES, OnnxModel, seal
+from realmnet.engine.checkpoint_io import check_archive
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import findings_of
+
+if TYPE_CHECKING:
+    import onnx
 
 #: Largest difference of a probability from the network's.
 TOLERANCE = 1e-4
@@ -102,7 +108,7 @@ def write_onnx(network: nn.Module, description: ModelDescription, path: Path) ->
         raise InputError(
             f'{path.name}: needs {error.name}; run pip install onnx onnxscript onnxruntime'
         ) from None
-    deployed = DeployedNetwork(network, description)
+    deployed = DeployedNetwork(network, description, features=True)
     with _one_sentence(path):
         program = torch.onnx.export(
             deployed,
@@ -110,7 +116,7 @@ def write_onnx(network: nn.Module, description: ModelDescription, path: Path) ->
             dynamo=True,
             opset_version=OPSET,
             input_names=[PICTURES],
-            output_names=[SCORES],
+            output_names=[SCORES, FEATURES],
             dynamic_shapes=({0: torch.export.Dim('N')},),
             verbose=False,
         )
@@ -118,7 +124,21 @@ def write_onnx(network: nn.Module, description: ModelDescription, path: Path) ->
     _forget_source(model)
     model.metadata_props.add(key=KEY, value=description.to_json())
     onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString())
+    write_sealed(model, path)
+
+
+def write_sealed(model: onnx.ModelProto, path: str | Path) -> None:
+    """Write an ONNX model with the digest that ``open_session`` verifies; one inside is renewed.
+
+    Args:
+        model: The model; its metadata are changed.
+        path: File to write.
+    """
+    kept = [prop for prop in model.metadata_props if prop.key != DIGEST]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    model.metadata_props.add(key=DIGEST, value='0' * 64)
+    Path(path).write_bytes(seal(model.SerializeToString()))
 
 
 def write_program(network: nn.Module, description: ModelDescription, path: Path) -> None:
@@ -188,6 +208,7 @@ def exported_scores(file: str | Path) -> Callable[[np.ndarray], np.ndarray]:
     if Path(file).suffix == '.onnx':
         session = OnnxModel(file).session
         return lambda batch: session.run([SCORES], {PICTURES: batch})[0].astype(np.float64)
+    check_archive(file)
     module = torch.export.load(file).module()
     return lambda batch: module(torch.from_numpy(batch)).double().numpy()
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from realmnet.curation.label_table import LabelSchema, LabelTable, read_label_table
 from realmnet.curation.outputs import staged
-from realmnet.curation.pictures import list_pictures
+from realmnet.curation.pictures import list_pictures, refuse_outward
 from realmnet.deployment.description import ModelDescription
 from realmnet.deployment.export import (
     Parity,
@@ -157,6 +157,8 @@ def _read_pictures(
     if folder is None:
         return np.zeros((0, size, size, 3), np.uint8)
     names = list_pictures(folder)[:MOST_PICTURES] if table is None else list(table.filenames)
+    for name in names:
+        refuse_outward(folder / name, folder)
     return np.stack([description.preprocessing.read(folder / name) for name in names])
 
 

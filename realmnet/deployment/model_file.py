@@ -6,7 +6,6 @@ import hashlib
 import io
 import reprlib
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from realmnet.curation.outputs import make_folder, not_writable
 from realmnet.deployment.description import KEY, ModelDescription
 from realmnet.deployment.description_hook import describe_config, describe_training
 from realmnet.deployment.network import build_network, outline_network
+from realmnet.deployment.training_pictures import training_check
 from realmnet.engine.checkpoint_io import CheckpointError, read_checkpoint
 from realmnet.engine.config import load_config
 from realmnet.engine.storage import AtomicBackend
@@ -40,11 +40,13 @@ class Packed:
         description: As it is in the file.
         sha256: Of the file.
         parameters: Number of parameters.
+        unchecked: Why the model has no input check; empty if it has one, or none was wanted.
     """
 
     description: ModelDescription
     sha256: str
     parameters: int
+    unchecked: str = ''
 
 
 def load_model(path: str | Path) -> tuple[nn.Module, ModelDescription]:
@@ -68,7 +70,7 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelDescription]:
     Example:
         >>> network, description = load_model('model.pth')   # doctest: +SKIP
     """
-    checkpoint = _read(path)
+    checkpoint = read_checkpoint(path)
     description = read_description(checkpoint, path)
     return _network(description, checkpoint, path), description
 
@@ -106,8 +108,12 @@ def pack(
     config: str | Path | None = None,
     thresholds: str | Path | None = None,
     crop_border: bool | None = None,
+    input_check: bool = True,
 ) -> Packed:
     """Write a file for inference: no optimizer, no log, no paths of the training's machine.
+
+    Its input check is found on the training pictures, where they still are. Otherwise an earlier
+    one in the checkpoint stays, or the model has none.
 
     Args:
         checkpoint: Of a training.
@@ -116,6 +122,7 @@ def pack(
             is executed, as mmengine does: name only your own.
         thresholds: JSON of ``choose_thresholds.py``; where left out, those already inside.
         crop_border: Whether pictures are cropped first; where left out, as in the training.
+        input_check: Whether the model gets an input check; without, it grades any picture.
 
     Returns:
         What was written.
@@ -128,7 +135,7 @@ def pack(
         raise InputError(f'{out}: the file must end in .pth')
     if out.exists() and out.samefile(checkpoint):
         raise InputError(f'{out}: is the checkpoint itself; name another file')
-    content = _read(checkpoint)
+    content = read_checkpoint(checkpoint)
     if config is None:
         description = read_description(content, checkpoint)
     else:
@@ -138,34 +145,29 @@ def pack(
         description = replace(description, thresholds=replace(chosen, source=_name(chosen.source)))
     if crop_border is not None:
         preprocessing = replace(description.preprocessing, crop_border=crop_border)
-        description = replace(description, preprocessing=preprocessing)
+        if preprocessing != description.preprocessing:  # limits are for pictures as they were
+            description = replace(description, preprocessing=preprocessing, input_check=None)
     network = _network(description, content, checkpoint)
+    unchecked = ''
+    if not input_check:
+        description = replace(description, input_check=None)
+    else:
+        text = _mapping(content, 'meta', checkpoint).get('cfg') if config is None else None
+        text = text if isinstance(text, str) else None
+        pictures = load_config(str(config)).to_dict() if config is not None else text
+        try:
+            check = training_check(network, description, pictures)
+            description = replace(description, input_check=check)
+        except InputError as error:
+            unchecked = str(error) if description.input_check is None else ''
     digest = _write(out, content['state_dict'], description)
-    return Packed(description, digest, sum(p.numel() for p in network.parameters()))
+    return Packed(description, digest, sum(p.numel() for p in network.parameters()), unchecked)
 
 
 def file_digest(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with Path(path).open('rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
-
-
-def _read(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint, unless its archive would unpack to more than the file holds."""
-    if Path(path).is_file() and zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                unpacked = sum(entry.file_size for entry in archive.infolist())
-        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-            raise InputError(
-                f'{path} is cut short or damaged ({error}); copy or download it again'
-            ) from None
-        if unpacked > Path(path).stat().st_size:  # torch.save does not compress
-            raise InputError(
-                f'{path}: unpacks to {unpacked:,} bytes, more than the file has, which torch.save '
-                'does not do; get it from its source again'
-            )
-    return read_checkpoint(path)
 
 
 def _network(

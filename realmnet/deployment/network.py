@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import torch
 from mmpretrain.models import ImageClassifier
-from torch import nn
+from torch import Tensor, nn
 
 import realmnet.models  # noqa: F401 (registers its classes)
 from realmnet.deployment.description import ModelDescription
@@ -59,6 +59,23 @@ def outline_network(description: ModelDescription) -> nn.Module:
         if found != (1, classes):
             raise ValueError(f'a picture gives {found}, expected (1, {classes})')
     return network
+
+
+def features_and_logits(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Run a classifier once and give what its head gets, averaged over places, and its outputs.
+
+    Args:
+        network: mmpretrain's ``ImageClassifier``.
+        inputs: Normalised pictures, (N, 3, S, S).
+
+    Returns:
+        Features (N, D) and logits (N, C); the logits are those of ``mode='tensor'``.
+    """
+    maps = network.extract_feat(inputs)
+    last = maps
+    while isinstance(last, tuple | list):
+        last = last[-1]
+    return (last.flatten(2).mean(2) if last.dim() > 2 else last), network.head(maps)
 
 
 @contextlib.contextmanager

@@ -8,16 +8,18 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from realmnet.curation.pictures import MAX_PIXELS
+from realmnet.curation.content import unchanged
+from realmnet.curation.pictures import MAX_PIXELS, refuse_outward
 from realmnet.deployment.description import ModelDescription
 from realmnet.deployment.picture_result import PictureResult
 from realmnet.errors import InputError
-from realmnet.evaluation.findings import MARGIN, Finding, findings_of
+from realmnet.evaluation.findings import MARGIN, Finding, findings_of, refuse
 
 
 class PictureModel(ABC):
@@ -30,7 +32,13 @@ class PictureModel(ABC):
         flip: Average the scores of each picture and its mirror image.
         max_pixels: Larger pictures are refused.
         margin: See :func:`realmnet.evaluation.findings.findings_of`.
+
+    Attributes:
+        accept_damaged: Whether what can be decoded of damaged pictures is taken; set it to True
+            before reading.
     """
+
+    accept_damaged = False
 
     def __init__(
         self,
@@ -45,8 +53,11 @@ class PictureModel(ABC):
         self.flip, self.max_pixels, self.margin = flip, max_pixels, margin
 
     @abstractmethod
-    def _scores(self, pictures: np.ndarray) -> np.ndarray:
-        """Compute :meth:`scores` of the pictures as they are, not mirrored."""
+    def _outputs(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Compute scores (N, C) and features (N, D) of the pictures as they are, not mirrored.
+
+        Features are None where the model does not give them.
+        """
 
     def scores(self, pictures: np.ndarray) -> np.ndarray:
         """Compute the probabilities of preprocessed pictures.
@@ -57,15 +68,25 @@ class PictureModel(ABC):
         Returns:
             ``float64`` of shape (N, C).
         """
-        scores = self._scores(pictures)
+        return self._scores_and_features(pictures)[0]
+
+    def _scores_and_features(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        scores, features = self._outputs(pictures)
         if self.flip:
             mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
-            scores = (scores + self._scores(mirrored)) / 2
-        return scores
+            scores = (scores + self._outputs(mirrored)[0]) / 2
+        return scores, features
 
     def read(self, path: str | Path) -> np.ndarray:
         """Read a file and preprocess it; see :meth:`Preprocessing.read`."""
-        return self.description.preprocessing.read(path, self.max_pixels)
+        return self._read_noted(path)[0]
+
+    def _read_noted(self, path: str | Path) -> tuple[np.ndarray, tuple[str, ...]]:
+        notes: list[str] = []
+        picture = self.description.preprocessing.read(
+            path, self.max_pixels, self.accept_damaged, notes
+        )
+        return picture, tuple(notes)
 
     def predict(self, picture: str | Path | np.ndarray) -> Finding:
         """Find what one picture shows.
@@ -78,7 +99,7 @@ class PictureModel(ABC):
         """
         is_file = isinstance(picture, str | os.PathLike)
         ready = self.read(picture) if is_file else self.description.preprocessing.apply(picture)
-        return self._findings(ready[None])[0]
+        return self.findings(ready[None])[0]
 
     def stream(
         self, paths: Iterable[str | Path], inside: Path | None = None
@@ -98,8 +119,8 @@ class PictureModel(ABC):
 
     def read_ahead(
         self, paths: Iterable[str | Path], inside: Path | None = None
-    ) -> Iterator[tuple[Path, np.ndarray | str]]:
-        """Yield each path with its preprocessed picture, or with why there is none.
+    ) -> Iterator[PictureResult]:
+        """Yield each path with its preprocessed picture, or with why there is none; no findings.
 
         Args:
             paths: As for :meth:`stream`.
@@ -107,52 +128,53 @@ class PictureModel(ABC):
         """
         workers = min(4, os.cpu_count() or 1)
         waiting = iter(paths)
-        ahead: deque[tuple[Path, Future]] = deque()
+        ahead: deque[Future] = deque()
         pool = ThreadPoolExecutor(workers, thread_name_prefix='read')
         try:
             while True:
                 missing = 2 * self.batch_size + workers - len(ahead)
                 for path in map(Path, islice(waiting, missing)):
-                    ahead.append((path, pool.submit(self._read_or_say, path, inside)))
+                    ahead.append(pool.submit(self._read_or_say, path, inside))
                 if not ahead:
                     return
-                path, future = ahead.popleft()
-                yield path, future.result()
+                yield ahead.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _read_or_say(self, path: Path, inside: Path | None) -> np.ndarray | str:
+    def _read_or_say(self, path: Path, inside: Path | None) -> PictureResult:
         try:
             if inside is not None:
-                refuse_outward_link(path, inside)
-            return self.read(path)
+                refuse_outward(path, inside)
+            with unchanged(path) as content:
+                picture, notes = self._read_noted(path)
+            return PictureResult(path, None, '', picture, content, notes)
         except InputError as error:
-            return str(error)
+            return PictureResult(path, None, str(error))
         except MemoryError:
-            return f'{path}: does not fit into memory; take it out'
+            return PictureResult(path, None, f'{path}: does not fit into memory; take it out')
 
-    def _results(self, batch: list[tuple[Path, np.ndarray | str]]) -> Iterator[PictureResult]:
-        pictures = [content for _, content in batch if not isinstance(content, str)]
-        findings = iter(self._findings(np.stack(pictures)) if pictures else ())
-        for path, content in batch:
-            if isinstance(content, str):
-                yield PictureResult(path, None, content)
-            else:
-                yield PictureResult(path, next(findings), '', content)
+    def _results(self, batch: list[PictureResult]) -> Iterator[PictureResult]:
+        pictures = [read.picture for read in batch if not read.problem]
+        findings = iter(self.findings(np.stack(pictures)) if pictures else ())
+        for read in batch:
+            yield read if read.problem else replace(read, finding=next(findings))
 
-    def _findings(self, pictures: np.ndarray) -> list[Finding]:
-        about = self.description
+    def findings(self, pictures: np.ndarray) -> list[Finding]:
+        """Decide on preprocessed pictures; those that cannot be graded get their reasons.
+
+        Args:
+            pictures: ``uint8`` RGB of shape (N, size, size, 3).
+        """
+        about, check = self.description, self.description.input_check
+        scores, features = self._scores_and_features(pictures)
         try:
-            return findings_of(
-                self.scores(pictures), about.label_schema, about.thresholds, self.margin
-            )
+            found = findings_of(scores, about.label_schema, about.thresholds, self.margin)
         except InputError as error:
             raise InputError(f'{self.name}: {error}') from None
-
-
-def refuse_outward_link(path: Path, folder: Path) -> None:
-    """Raise :class:`InputError` if a picture listed below a folder is a link out of it."""
-    if path.is_symlink() and folder.resolve() not in path.resolve().parents:
-        raise InputError(
-            f'{path}: is a link out of the folder, which is not followed; copy the file'
-        )
+        if check is None:
+            return found
+        rows = [None] * len(pictures) if features is None else features
+        return [
+            refuse(finding, check.reasons(picture, row))
+            for finding, picture, row in zip(found, pictures, rows, strict=True)
+        ]

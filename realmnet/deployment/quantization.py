@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from realmnet.deployment.export import write_sealed
 from realmnet.errors import InputError
 
 
@@ -28,6 +29,7 @@ def write_int8(source: str | Path, path: str | Path) -> None:
         InputError: If onnx is not installed.
     """
     try:
+        import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError as error:
         raise InputError(f'8 bits need {error.name}; run pip install onnx onnxruntime') from None
@@ -46,3 +48,4 @@ def write_int8(source: str | Path, path: str | Path) -> None:
         )
     finally:
         advice.setLevel(level)
+    write_sealed(onnx.load(path), path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +21,13 @@ try:
 except ImportError:
     onnxruntime = None
 
-#: Names of the input and the output of the graph.
-PICTURES, SCORES = 'pictures', 'scores'
+#: Names of the input and the outputs of the graph; files of earlier versions give no features.
+PICTURES, SCORES, FEATURES = 'pictures', 'scores', 'features'
+#: Name of the metadata that holds the digest of the file.
+DIGEST = 'realmnet.sha256'
+# How ONNX files (protocol buffers) write it: the name, then field 2 of 64 characters.
+_MARK = DIGEST.encode() + b'\x12\x40'
+_ZEROS = b'0' * 64
 
 
 class OnnxModel(PictureModel):
@@ -67,14 +73,19 @@ class OnnxModel(PictureModel):
         self.session = open_session(path)
         description = _description_of(self.session, path)
         super().__init__(str(path), description, threads, flip, max_pixels, margin)
+        self._wanted = [node.name for node in self.session.get_outputs()]
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix='picture')
 
-    def _scores(self, pictures: np.ndarray) -> np.ndarray:
+    def _outputs(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         rows = list(self._pool.map(self._row, pictures))
-        return np.array(rows, np.float64).reshape(-1, len(self.description.classes))
+        scores = np.array([row[0] for row in rows], np.float64)
+        scores = scores.reshape(-1, len(self.description.classes))
+        if FEATURES not in self._wanted:
+            return scores, None
+        return scores, np.array([row[1] for row in rows], np.float64)
 
-    def _row(self, picture: np.ndarray) -> np.ndarray:
-        return self.session.run([SCORES], {PICTURES: picture[None]})[0][0]
+    def _row(self, picture: np.ndarray) -> list[np.ndarray]:
+        return [output[0] for output in self.session.run(self._wanted, {PICTURES: picture[None]})]
 
 
 def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSession:
@@ -103,9 +114,11 @@ def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSes
         options.add_session_config_entry(
             'session.model_external_initializers_file_folder_path', empty
         )
+        content = path.read_bytes()
+        _verify(content, path)
         try:
             return onnxruntime.InferenceSession(
-                path.read_bytes(), options, providers=['CPUExecutionProvider']
+                content, options, providers=['CPUExecutionProvider']
             )
         except OSError:
             raise
@@ -123,6 +136,36 @@ def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSes
     )
 
 
+def seal(content: bytes) -> bytes:
+    """Put the digest of an ONNX file into it.
+
+    The digest is the SHA-256 of the whole file with 64 zeros in its place, so that weights, graph
+    and description are covered and no parser is needed to verify it.
+
+    Args:
+        content: The file, whose metadata :data:`DIGEST` is 64 zeros.
+    """
+    digest = hashlib.sha256(content).hexdigest().encode()
+    return content.replace(_MARK + _ZEROS, _MARK + digest)
+
+
+def _verify(content: bytes, path: Path) -> None:
+    """Compare a file with its digest; files from before there was one have none."""
+    place = content.rfind(_MARK)
+    if place < 0:
+        return
+    place += len(_MARK)
+    stored = content[place : place + len(_ZEROS)]
+    digest = hashlib.sha256(content[:place])
+    digest.update(_ZEROS)
+    digest.update(content[place + len(_ZEROS) :])
+    if digest.hexdigest().encode() != stored:
+        raise InputError(
+            f'{path}: is damaged, its content does not match the digest inside; copy or export it '
+            'again'
+        )
+
+
 def _description_of(session: onnxruntime.InferenceSession, path: str | Path) -> ModelDescription:
     text = session.get_modelmeta().custom_metadata_map.get(KEY)
     if text is None:
@@ -135,9 +178,11 @@ def _description_of(session: onnxruntime.InferenceSession, path: str | Path) -> 
     expected = [
         (PICTURES, 'tensor(uint8)', [size, size, 3]), (SCORES, 'tensor(float)', [classes])
     ]  # fmt: skip
+    outputs = session.get_outputs()
+    if outputs[-1].name == FEATURES and outputs[-1].type == 'tensor(float)':
+        _check_features(description, outputs.pop().shape, path)
     found = [
-        (node.name, node.type, list(node.shape[1:]))
-        for node in [*session.get_inputs(), *session.get_outputs()]
+        (node.name, node.type, list(node.shape[1:])) for node in [*session.get_inputs(), *outputs]
     ]
     if found != expected:
         raise InputError(
@@ -145,3 +190,17 @@ def _description_of(session: onnxruntime.InferenceSession, path: str | Path) -> 
             'with tools/deployment/export.py'
         )
     return description
+
+
+def _check_features(
+    description: ModelDescription, shape: list[int | str], path: str | Path
+) -> None:
+    """Refuse a file whose features are others than those that its input check knows."""
+    check = description.input_check
+    space = check.spaces.get(FEATURES) if check else None
+    if len(shape) != 2 or (space and shape[1] != len(space.mean)):
+        raise InputError(
+            f'{path}: gives features of shape {shape}, its input check expects '
+            f'{len(space.mean) if space else "one row a picture"}; make it again with '
+            'tools/deployment/export.py'
+        )

@@ -11,8 +11,10 @@ import pickle
 import pickletools
 import re
 import socket
+import struct
 import urllib.error
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -141,7 +143,22 @@ def read_checkpoint(source: str | Path, map_location: Any = 'cpu') -> dict[str, 
     return _with_state_dict(_load_file(path, map_location), path)
 
 
-def _load_file(path: Path, map_location: Any) -> Any:
+def peek_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without reading its tensors, to see what it is.
+
+    Args:
+        path: A file.
+
+    Returns:
+        As :func:`read_checkpoint`; the tensors are mapped from the file and not verified.
+
+    Raises:
+        CheckpointError: As for :func:`read_checkpoint`.
+    """
+    return _with_state_dict(_load_file(path, 'cpu', peek=True), path)
+
+
+def _load_file(path: Path, map_location: Any, peek: bool = False) -> Any:
     """Unpickle one file under the allow-list and turn each failure into its sentence."""
     if not path.is_file():
         raise CheckpointError(f'{path} is missing: there is no file of that name.')
@@ -155,14 +172,15 @@ def _load_file(path: Path, map_location: Any) -> Any:
         raise CheckpointError(cut_short)
     is_legacy = head == _LEGACY_MAGIC
     if head.startswith(_ZIP_MAGIC):
-        if not zipfile.is_zipfile(path):  # the directory of a zip file is at its end
-            raise CheckpointError(cut_short)
+        if not peek:
+            check_archive(path)
     elif not is_legacy:
         kind = 'a plain pickle, which can carry code' if head[:1] == b'\x80' else 'something else'
         raise CheckpointError(f'{path} is refused: it is {kind}, not a file of torch.save.')
     try:
         with torch.serialization.safe_globals(ALLOWED_GLOBALS):
-            return torch.load(path, map_location=map_location, weights_only=True)
+            mmap = peek and not is_legacy
+            return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
     except _ForbiddenCallError as error:
         raise CheckpointError(_carries_code(path, str(error))) from None
     except (MemoryError, torch.OutOfMemoryError):
@@ -177,6 +195,43 @@ def _load_file(path: Path, map_location: Any) -> Any:
         if 'Attempting to deserialize' in text:  # a device that is not here
             raise
         raise CheckpointError(cut_short) from error
+
+
+def check_archive(path: str | Path) -> None:
+    """Compare every record of a zip archive with its checksum, which torch does not do.
+
+    torch writes checkpoints and exported programs as zip archives, uncompressed, with a CRC-32 of
+    each record. Files of torch's old format (before 1.6) have no checksum: damage inside their
+    numbers cannot be found.
+
+    Args:
+        path: An archive that exists.
+
+    Raises:
+        CheckpointError: If it is cut short, a record does not match its checksum, or it would
+            unpack to more bytes than the file has.
+    """
+    path = Path(path)
+    size = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:  # its directory is at the end of the file
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+            record = archive.testzip() if unpacked <= size else None
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, EOFError,
+            RuntimeError, struct.error) as error:  # fmt: skip
+        raise CheckpointError(
+            f'{path} is cut short or damaged ({size:,} bytes; {error}): copy or download it again.'
+        ) from None
+    if unpacked > size:
+        raise CheckpointError(
+            f'{path}: unpacks to {unpacked:,} bytes, more than the file has, which torch.save '
+            'does not do; get it from its source again'
+        )
+    if record is not None:
+        raise CheckpointError(
+            f'{path} is cut short or damaged ({size:,} bytes; its record {record} does not match '
+            'its checksum): copy or download it again.'
+        )
 
 
 def _ends_early(path: Path) -> bool:

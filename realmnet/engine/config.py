@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
 
+from realmnet.engine.options import check_config, set_options
 from realmnet.errors import InputError
 
 _OPTIONS = Path('configs', '_base_', 'options')
@@ -24,7 +25,8 @@ def load_config(path: str, options: Mapping | None = None, fragments: Sequence[s
         The configuration.
 
     Raises:
-        InputError: If a file does not exist or is not a config.
+        InputError: If a file does not exist, is not a config or gives a class an argument that it
+            does not take, or an option is unknown.
 
     Example:
         >>> load_config('configs/quickstart/tinyvit-5m-128_synthetic.py',
@@ -33,12 +35,13 @@ def load_config(path: str, options: Mapping | None = None, fragments: Sequence[s
     cfg = _read(Path(path))
     for name in fragments:
         cfg.merge_from_dict(_read(_fragment(name)).to_dict())
+    check_config(cfg, path)
     apply_options(cfg, options or {})
     return cfg
 
 
 def apply_options(cfg: Config, options: Mapping) -> None:
-    """Apply ``--cfg-options`` to a configuration.
+    """Apply ``--cfg-options`` to a configuration, by the rules of :func:`set_options`.
 
     ``data_root`` also moves every dataset that stood under the config's ``data_root``, so that one
     option is enough to train on another copy of the data.
@@ -46,13 +49,11 @@ def apply_options(cfg: Config, options: Mapping) -> None:
     Args:
         cfg: The configuration, changed in place.
         options: Dotted keys and values.
+
+    Raises:
+        InputError: If a key is unknown, or a value of another type.
     """
-    old_root = cfg.get('data_root')
-    cfg.merge_from_dict(dict(options))
-    if 'data_root' in options and old_root is not None:
-        for dataset in datasets(cfg):
-            if dataset.get('data_root') == old_root:
-                dataset.data_root = options['data_root']
+    set_options(cfg, options, '--cfg-options')
 
 
 def datasets(

@@ -50,6 +50,13 @@ class LabelOrderHook(Hook):
                 f'classes {classes}; set model.head.num_classes and '
                 f'model.data_preprocessor.num_classes to {len(classes)}'
             )
+        prepared = getattr(unwrap(runner.model), 'data_preprocessor', None)
+        outputs = getattr(prepared, 'num_classes', None)
+        if outputs not in (None, len(classes)):
+            raise InputError(
+                f'model.data_preprocessor.num_classes is {outputs}, but the label schema has '
+                f'{len(classes)} classes {classes}; set it to {len(classes)}'
+            )
         if resumed and self.trained_on and list(self.trained_on) != classes:
             raise InputError(
                 f'the checkpoint was trained on classes {list(self.trained_on)}, the data have '

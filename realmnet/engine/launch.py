@@ -8,11 +8,15 @@ from typing import Literal
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
 from torch import distributed
 
 from realmnet.errors import InputError
 
 Launcher = Literal['none', 'pytorch', 'slurm', 'mpi']
+
+_AMP = 'AmpOptimWrapper'
 
 # The variables in which each launcher tells a process its place: rank, number of processes,
 # rank on this machine, processes on this machine (the last may be missing).
@@ -85,6 +89,44 @@ def prepare_launch(cfg: Config, launcher: Launcher = 'none', threads: int | None
     cfg.model_wrapper_cfg = {**wrapper, 'device_ids': None}  # Runner.wrap_model would add a GPU
 
 
+def check_mixed_precision(cfg: Config) -> None:
+    """Refuse mixed precision where there is no GPU, in training, validation and test alike.
+
+    Raises:
+        InputError: If the config asks for it and no GPU is visible.
+    """
+    if torch.cuda.is_available():
+        return
+    asked = [
+        key
+        for key, is_asked in (
+            ('optim_wrapper.type', (cfg.get('optim_wrapper') or {}).get('type') == _AMP),
+            ('val_cfg.fp16', (cfg.get('val_cfg') or {}).get('fp16')),
+            ('test_cfg.fp16', (cfg.get('test_cfg') or {}).get('fp16')),
+        )
+        if is_asked
+    ]
+    if asked:
+        raise InputError(
+            f'--amp ({", ".join(asked)}) computes in mixed precision on a GPU, and none is '
+            'visible; leave it out'
+        )
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner of a configuration that :func:`prepare_launch` made ready.
+
+    Raises:
+        InputError: If a class is given an argument that it does not take.
+    """
+    try:
+        return RUNNERS.build(cfg)
+    except TypeError as error:
+        if 'unexpected keyword argument' not in str(error):
+            raise
+        raise InputError(f'the config cannot be built: {error}') from error
+
+
 def finish_launch() -> None:
     """Leave the process group together, once the work is done.
 
@@ -106,6 +148,11 @@ def rank_of(launcher: Launcher) -> int:
         ValueError: if the launcher is unknown or did not start this process.
     """
     return _place(launcher)[0]
+
+
+def local_processes(launcher: Launcher) -> int:
+    """Number of processes of this run on this machine, as far as the launcher says."""
+    return _place(launcher)[3]
 
 
 def _place(launcher: str) -> tuple[int, int, int, int]:

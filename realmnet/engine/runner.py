@@ -1,19 +1,43 @@
 """mmengine's runner with strict rules for weights."""
 
+import contextlib
 import logging
 import re
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from realmnet.errors import InputError
 
-from .checkpoint_io import CheckpointError, read_checkpoint
+from .checkpoint_io import read_checkpoint
+from .hooks import RunCheckpointHook
+from .resume import (
+    POINTER,
+    about_pointer,
+    check_resumable,
+    newest_checkpoint,
+    read_pointer,
+)
+from .run_lock import sole_training
+from .run_record import (
+    FILE,
+    KEY,
+    Comparison,
+    RunRecord,
+    check_position,
+    compare,
+    compare_unrecorded,
+)
+from .schedule import Start
+from .storage import AtomicBackend
 from .timm_weights import SCHEME, read_timm
+from .together import on_main
 from .weights import load_weights, unwrap
 
 
@@ -22,15 +46,25 @@ class RealMRunner(Runner):
     """Runner for ``runner_type = 'RealMRunner'``.
 
     * Test and resume demand every key and shape of the checkpoint.
-    * A training that starts with ``load_from`` loads what fits and lists the rest.
+    * A training that starts with ``load_from`` loads what fits and lists the rest; nine tenths of
+      the backbone must fit.
     * A training that neither resumes nor has ``load_from`` takes its backbone from the
       configuration's top-level ``pretrained`` (a path, an http(s) address or
       ``timm://<name>.<tag>``; None: from scratch).
       This comes after all ``init_weights``, so nothing is re-drawn afterwards, and is not done,
       nor anything downloaded, when the run resumes or tests.
+    * A training keeps a record of what it is (:mod:`realmnet.engine.run_record`) and is alone in
+      its work folder. Resuming takes the newest valid checkpoint of the folder, refuses other
+      settings that it cannot go on with, and says which it goes on with.
+
+    Attributes:
+        record: What this training is; None in a test.
+        resumed_from: The checkpoint that it went on from.
     """
 
     _purpose = 'exact'
+    record: RunRecord | None = None
+    resumed_from: Path | None = None
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build the logger; the console is spared what mmengine says of every parameter.
@@ -45,21 +79,70 @@ class RealMRunner(Runner):
         return logger
 
     def train(self) -> Any:
-        """Launch training."""
+        """Launch training.
+
+        Raises:
+            InputError: Among others, if another training is at work in the work folder.
+        """
         self._purpose = 'init'
-        return super().train()
+        with contextlib.ExitStack() as held:
+            on_main(lambda: held.enter_context(sole_training(self.work_dir, self.logger)))
+            return super().train()
 
     def load_or_resume(self) -> None:
         """Load the pretrained backbone, or what ``load_from`` and ``resume`` ask for."""
-        if self._resume and not self._load_from and not find_latest_checkpoint(self.work_dir):
+        training = self._purpose == 'init' and not self._has_loaded
+        if training:
+            self.record = on_main(lambda: RunRecord.of(self))
+            if self._resume and not self._load_from:
+                self._find_newest()
+            if not self._load_from:
+                self.load_pretrained(self.cfg.get('pretrained'))
+        super().load_or_resume()
+        if training:
+            self._write_record()
+
+    def _find_newest(self) -> None:
+        """Choose the checkpoint that an automatic resume goes on from."""
+        folder = Path(self.work_dir)
+        found = on_main(lambda: newest_checkpoint(self.checkpoint_folders()))
+        for sentence in found.passed_over:
+            self.logger.warning(f'Passed over: {sentence}')
+        if found.path is None:
             self.logger.info(
-                f'{self.work_dir} holds no checkpoint to resume from: starting at the beginning.'
+                f'{folder} holds no checkpoint to resume from: starting at the beginning.'
             )
             self._resume = False
-        starts = self._purpose == 'init' and not self._has_loaded and not self._load_from
-        if starts and not self._resume:
-            self.load_pretrained(self.cfg.get('pretrained'))
-        super().load_or_resume()
+            return
+        self.logger.info(
+            f'Resuming from {found.path}, the newest valid checkpoint of {folder} (epoch '
+            f'{found.epoch}, step {found.iteration}); {about_pointer(folder, found.path)}.'
+        )
+        self._load_from = str(found.path)
+        if is_main_process() and read_pointer(folder) != str(found.path):
+            AtomicBackend().put_text(str(found.path), folder / POINTER)
+
+    def checkpoint_folders(self) -> list[Path]:
+        """Return the folders that hold the runs of this training: one, or ``out_dir``'s too."""
+        hooks = [hook for hook in self.hooks if isinstance(hook, RunCheckpointHook)]
+        folders = [Path(self.work_dir), *(Path(hook.root_of(self)) for hook in hooks)]
+        return list(dict.fromkeys(folder for folder in folders if '://' not in str(folder)))
+
+    def _write_record(self) -> None:
+        """Write the record into the run's folder, and into the copy of the configuration there."""
+        if not is_main_process():
+            return
+        self.cfg[KEY] = self.record.used()
+        Path(self.log_dir, FILE).write_text(self.record.to_json() + '\n', encoding='utf-8')
+        copy = Path(self.log_dir, 'vis_data', 'config.py')
+        if copy.is_file():
+            self.cfg.dump(copy)
+
+    def save_checkpoint(self, *args: Any, meta: dict | None = None, **kwargs: Any) -> None:
+        """Save a checkpoint as mmengine does, with the record of the training."""
+        if self.record is not None:
+            meta = {**(meta or {}), KEY: self.record.to_json()}
+        super().save_checkpoint(*args, meta=meta, **kwargs)
 
     def load_pretrained(self, source: str | None) -> None:
         """Initialise the backbone from ``source``; do nothing if it is None.
@@ -87,9 +170,76 @@ class RealMRunner(Runner):
         resume_param_scheduler: bool = True,
         map_location: str | Callable = 'cpu',
     ) -> None:
-        """Continue from ``filename``; the optimizer moves its own state to the device."""
+        """Continue from ``filename``; the optimizer moves its own state to the device.
+
+        Where the length of the training or of an epoch has changed, learning rates go on as in an
+        uninterrupted training of the new length.
+        """
         self._purpose = 'resume'
+        start = Start(self)
         super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        self.resumed_from = Path(filename)
+        by_epoch = isinstance(self.train_loop, EpochBasedTrainLoop)
+        epoch_length = len(self.train_dataloader) if by_epoch else None
+        steps = self.epoch * epoch_length if by_epoch else self.iter
+        if steps != self.iter:
+            self.logger.warning(
+                f'{filename} was saved after step {self.iter}; an epoch has {epoch_length} steps '
+                f'now, so that epoch {self.epoch + 1} begins after step {steps}, and goes on there.'
+            )
+            self.train_loop._iter = steps
+        elif not start.reshaped(self):
+            return
+        start.walk(self, steps, epoch_length)
+        done = f'epoch {self.epoch}' if by_epoch else f'step {steps}'
+        whole = f'{self.max_epochs} epochs' if by_epoch else f'{self.max_iters} steps'
+        self.logger.warning(
+            f'Up to {done} this training had the learning rates of another length; from here on '
+            f'they are those of an uninterrupted training of {whole}.'
+        )
+
+    def _compare(self, checkpoint: dict[str, Any], filename: str) -> list[str]:
+        """Refuse what cannot be resumed with these settings; return what is different.
+
+        Raises:
+            InputError: With the keys and both values.
+        """
+        check_resumable(checkpoint, filename)
+        meta = checkpoint['meta']
+        check_position(self, meta['epoch'], meta['iter'], filename)
+        old = RunRecord.from_json(meta.get(KEY))
+        if old is None:
+            found = Comparison(
+                refused=compare_unrecorded(checkpoint, self),
+                honoured=['the checkpoint has no record: not all settings can be compared'],
+            )
+        else:
+            found = compare(old, self.record)
+        if found.refused:
+            raise InputError(
+                f'{filename} was trained with other settings ({"; ".join(found.refused)}): resume '
+                'with those, or start a new training from its weights with --cfg-options '
+                f'load_from={filename} and without --resume'
+            )
+        return found.honoured
+
+    def _take_up(self, checkpoint: dict[str, Any], filename: str) -> None:
+        """Compare settings in the main process, and say what is different."""
+        if self.record is None:  # resumed by someone who does not train
+            return
+        changes = on_main(lambda: self._compare(checkpoint, filename))
+        path = Path(filename).resolve()
+        work_dir = Path(self.work_dir).resolve()
+        inside = path.is_relative_to(work_dir)
+        self.record.resumed_from = str(path.relative_to(work_dir) if inside else path)
+        self.record.changes = changes
+        if changes:
+            self.logger.warning(
+                'Resumed with other settings, so not bit by bit as a training that never stopped: '
+                f'{"; ".join(changes)}.'
+            )
+        else:
+            self.logger.info('Settings unchanged: resuming exactly.')
 
     def load_checkpoint(
         self,
@@ -114,12 +264,7 @@ class RealMRunner(Runner):
         """
         checkpoint = read_checkpoint(filename, map_location)
         if self._purpose == 'resume':
-            lacking = [key for key in ('meta', 'message_hub', 'optimizer') if key not in checkpoint]
-            if lacking:
-                raise CheckpointError(
-                    f'{filename} cannot be resumed from, it has no {", ".join(lacking)}: start '
-                    'a new training from it with load_from instead.'
-                )
+            self._take_up(checkpoint, filename)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         if revise_keys:
             checkpoint['state_dict'] = OrderedDict(

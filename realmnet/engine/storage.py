@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,11 @@ def file_lock(path: Path) -> Iterator[None]:
         yield
 
 
+def _short(name: str) -> str:
+    """Stand for a name that may be as long as a file system allows."""
+    return f'{zlib.crc32(os.fsencode(name)):08x}'
+
+
 class AtomicBackend(LocalBackend):
     """mmengine's local backend with atomic writes: ``backend_args=dict(backend='atomic')``.
 
@@ -36,7 +42,7 @@ class AtomicBackend(LocalBackend):
         """Write bytes to ``filepath``; folders are made as needed."""
         path = Path(filepath)
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(_LEFTOVER.format(name=path.name, pid=os.getpid()))
+        unfinished = path.with_name(_LEFTOVER.format(name=_short(path.name), pid=os.getpid()))
         try:
             with unfinished.open('wb') as file:
                 if fcntl is not None:

@@ -1,5 +1,6 @@
 """Putting weights into a model, with a word on everything that did not fit."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from torch import nn
 from .checkpoint_io import CheckpointError
 
 _SHOWN = 20
+#: Share of a backbone's tensors that a file must bring to initialise it.
+LEAST_SHARE = 0.9
 
 
 @dataclass
@@ -74,7 +77,8 @@ def load_weights(
         model: the network; wrappers are looked through.
         checkpoint: what :func:`read_checkpoint` returned.
         purpose: ``'exact'`` (test, resume) demands every key and shape; ``'init'`` loads what
-            fits, logs what does not, and refuses only if nothing fits.
+            fits, logs what does not, and demands :data:`LEAST_SHARE` of the backbone's tensors:
+            the head may be for other classes.
         prefix: take the keys below ``prefix.`` and drop the prefix, as when ``model`` is the
             backbone of what was saved; a file without such keys is taken as it is.
         source: how messages name the file.
@@ -101,15 +105,59 @@ def load_weights(
             f'{title}, but test and resume demand every key and shape; check that the '
             f'configuration is the one the weights were trained with.\n{report.differences()}'
         )
-    if report.loaded == 0:
-        raise CheckpointError(
-            f'{title}, so these are not weights for this model.\n{report.differences()}'
-        )
+    if purpose == 'init':
+        check_share(model, report, state_dict, source)
     if quiet and report.complete:
         return report
     rest = f', except\n{report.differences()}' if not report.complete else ', nothing is left over'
     print_log(f'{title}{rest}', logger='current')
     return report
+
+
+def check_share(
+    model: nn.Module, report: LoadReport, state_dict: Mapping[str, Any], source: str
+) -> None:
+    """Refuse weights that would initialise only a part of a backbone.
+
+    Args:
+        model: The backbone, or a model whose ``backbone`` alone counts.
+        report: What was loaded into it.
+        state_dict: The file's tensors, for the hint.
+        source: How messages name the file.
+
+    Raises:
+        CheckpointError: If less than :data:`LEAST_SHARE` of the tensors fit.
+    """
+    lacking = {*report.missing, *(text.split(' ')[0] for text in report.mismatched)}
+    counted = [key for key in model.state_dict() if not key.endswith('num_batches_tracked')]
+    if any(key.startswith('backbone.') for key in counted):
+        counted = [key for key in counted if key.startswith('backbone.')]
+    fit = len(set(counted) - lacking)
+    if fit < LEAST_SHARE * len(counted):
+        raise CheckpointError(
+            f'{source}: {fit} of the {len(counted)} tensors of the backbone fit '
+            f'{type(model).__name__}, expected nine tenths or more, so these are not weights for '
+            f'this model: {_kind_of(state_dict, len(report.mismatched))}.\n{report.differences()}'
+        )
+
+
+def _kind_of(state_dict: Mapping[str, Any], mismatched: int) -> str:
+    """Say what a file looks like, and what to do."""
+    converter = 'convert them with tools/model_converters/tinyvit_to_mmpretrain.py'
+    keys = [key.removeprefix('backbone.').removeprefix('model.') for key in state_dict]
+    if any(key.startswith('timm_model.') for key in keys):
+        return 'they are of a TimmFeatures backbone; take the configuration of that training'
+    if any(re.match(r'patch_embed\.conv1\.conv\.weight|stages\.\d+\.blocks.*\.conv\.weight', key)
+           for key in keys):  # fmt: skip
+        return f"the names are timm's TinyViT's; {converter}"
+    if any(re.match(r'patch_embed\.seq\.0\.c\.weight|layers\.\d+\.blocks', key) for key in keys):
+        return f"the names are those of TinyViT's own repository; {converter}"
+    if mismatched:
+        return (
+            f'{mismatched} tensors have another shape; take weights of the same architecture '
+            '(arch), or set it'
+        )
+    return 'take weights with the names that this backbone has in mmpretrain'
 
 
 def _below(state_dict: Mapping[str, Any], prefix: str) -> Mapping[str, Any]:

@@ -14,12 +14,18 @@ import numpy as np
 from scipy import stats
 
 from realmnet.errors import InputError
-from realmnet.evaluation.plan import CLASS_METRICS, MORE_CLASS_METRICS, MetricPlan
+from realmnet.evaluation.plan import MACRO, MICRO_METRICS, MetricPlan
 
 #: Images that one replicate of the paper holds (caption of its figure 3).
 PUBLISHED_DRAWS = 1000
 
+#: Effective units below which a number has no interval: one, rounded.
+ONE_UNIT = 1.5
+#: Effective units below which an interval is shown with their number.
+FEW_UNITS = 5.0
+
 _ELEMENTS = 1_000_000  # weights held at a time
+_EQUAL = 1e-9  # a shorter interval is rounding
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,8 @@ class Replicates:
         classes: Class names.
         point: Values on the data themselves, shape (M,).
         values: Values of the replicates, shape (B, M); NaN where undefined.
-        degrees: Degrees of freedom of each metric's spread, shape (M,); see :func:`degrees`.
+        units: Effective number of units behind each metric, shape (M,); see
+            :func:`effective_units`.
         by: ``'image'`` or ``'patient'``.
         draws: Units in a replicate.
         seed: Seed of the draws.
@@ -41,10 +48,15 @@ class Replicates:
     classes: tuple[str, ...]
     point: np.ndarray
     values: np.ndarray
-    degrees: np.ndarray
+    units: np.ndarray
     by: str
     draws: int
     seed: int
+
+    @property
+    def degrees(self) -> np.ndarray:
+        """Degrees of freedom of each metric's spread, shape (M,): units minus 1, at least 1."""
+        return np.maximum(self.units - 1, 1)
 
     @property
     def undefined(self) -> np.ndarray:
@@ -103,7 +115,7 @@ def replicate(
         plan.classes,
         plan(np.ones((1, len(plan.scores))))[0],
         np.concatenate(values),
-        degrees(plan, unit),
+        effective_units(plan, unit),
         'image' if patients is None else 'patient',
         draws,
         seed,
@@ -181,50 +193,108 @@ def jackknife(
     )
 
 
-def degrees(plan: MetricPlan, unit: np.ndarray) -> np.ndarray:
-    """Degrees of freedom of each metric: effective number of the units it rests on, minus 1.
+def effective_units(plan: MetricPlan, unit: np.ndarray) -> np.ndarray:
+    """Count the independent units that each metric rests on.
 
     Recall rests on the units with positives, specificity on those with negatives, F1, AP and
     AUROC on the scarcer of the two, precision on the scarcer of units with a prediction and with
-    negatives, NPV on the scarcer of units without a prediction and with positives, the others on
-    all. Units count by Kish's effective number (sum n)^2 / sum n^2, n
-    being the relevant images of a unit. Macro-averages are NaN here: theirs follow from the
-    classes' (:func:`realmnet.evaluation.intervals.interval`).
+    negatives, NPV on the scarcer of units without a prediction and with positives, kappa on
+    those with a grade, the others on all. Micro-averages count the decisions of all classes as
+    those of one. Units count by Kish's effective number (sum n)^2 / sum n^2, n being the
+    relevant images of a unit: a patient with 99 of 100 positives counts as about one.
+    Macro-averages are NaN here: theirs follow from the classes'
+    (:func:`realmnet.evaluation.intervals.interval`).
 
     Args:
         plan: The metrics.
         unit: Unit of each image, shape (N,).
 
     Returns:
-        Shape (M,), at least 1 where not NaN.
+        Shape (M,); 0 where no image counts.
+
+    Example:
+        >>> truth = np.array([[1], [1], [1], [0]])
+        >>> plan = MetricPlan(truth, truth * 0.9, ['A'], truth == 1)
+        >>> units = effective_units(plan, np.array([0, 0, 1, 2]))
+        >>> round(float(units[plan.names.index('recall_A')]), 6)
+        1.8
     """
-    positive = _effective(plan.truth == 1, unit)
-    negative = _effective(plan.truth == 0, unit)
-    claimed, rejected = _effective(plan.predicted, unit), _effective(~plan.predicted, unit)
-    everything = _effective(np.ones((len(unit), 1), bool), unit)[0]
-    single = {
+    true = plan.truth == 1
+    result = dict.fromkeys(plan.names, float(kish(np.ones(len(unit)), unit)))
+    parts = _units_by_metric(true, plan.predicted, unit)
+    for name, macro in MACRO.items():
+        if name in result:
+            result[name] = np.nan
+        for i, c in enumerate(plan.classes):
+            if f'{macro}_{c}' in result:
+                result[f'{macro}_{c}'] = float(parts[macro][i])
+    every = _units_by_metric(true.sum(1)[:, None], plan.predicted.sum(1)[:, None], unit,
+                             len(plan.classes))  # fmt: skip
+    for name in MICRO_METRICS:
+        if name in result:
+            single = name.removesuffix('_micro')
+            result[name] = float(every['AP' if single == 'mAP' else single][0])
+    if 'kappa' in result:
+        result['kappa'] = float(kish(true[:, plan.graded].sum(1) == 1, unit))
+    return np.array([result[name] for name in plan.names])
+
+
+def _units_by_metric(
+    true: np.ndarray, predicted: np.ndarray, unit: np.ndarray, most: int = 1
+) -> dict[str, np.ndarray]:
+    """Effective units behind the metrics of each column; ``most`` is the largest count in it."""
+    columns = np.concatenate([true, most - true * 1, predicted, most - predicted * 1], axis=1)
+    positive, negative, claimed, rejected = np.split(kish(columns, unit), 4)
+    scarcer = np.minimum(positive, negative)
+    return {
         'precision': np.minimum(claimed, negative),
         'recall': positive,
-        'F1': np.minimum(positive, negative),
-        'AP': np.minimum(positive, negative),
-        'AUROC': np.minimum(positive, negative),
+        'F1': scarcer,
+        'AP': scarcer,
+        'AUROC': scarcer,
         'specificity': negative,
         'NPV': np.minimum(rejected, positive),
     }
-    result = dict.fromkeys(plan.names, everything)
-    for name in CLASS_METRICS + MORE_CLASS_METRICS:
-        macro = 'mAP' if name == 'AP' else name
-        if macro in result and name in single:
-            result[macro] = np.nan
-        for i, c in enumerate(plan.classes):
-            if f'{name}_{c}' in result and name in single:
-                result[f'{name}_{c}'] = single[name][i]
-    return np.maximum(np.array([result[name] for name in plan.names]) - 1, 1)
 
 
-def _effective(relevant: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    counts = np.stack([np.bincount(unit, weights=column) for column in relevant.T])
-    return counts.sum(1) ** 2 / np.maximum((counts**2).sum(1), 1)
+def kish(counts: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Kish's effective number of units, (sum n)^2 / sum n^2; 0 where nothing counts.
+
+    L. Kish, Survey Sampling, 1965, for clusters of unequal size.
+
+    Args:
+        counts: How much each image counts, shape (N,) or (N, K).
+        unit: Unit of each image, shape (N,).
+
+    Returns:
+        Shape () or (K,).
+
+    Example:
+        >>> kish(np.ones(4), np.array([0, 0, 1, 1])).item(), kish(np.zeros(2), np.arange(2)).item()
+        (2.0, 0.0)
+    """
+    columns = np.asarray(counts, dtype=float).reshape(len(unit), -1)
+    sizes = np.stack([np.bincount(unit, weights=column) for column in columns.T])
+    squares = (sizes**2).sum(1)
+    number = sizes.sum(1) ** 2 / np.where(squares > 0, squares, 1)
+    return number.reshape(np.shape(counts)[1:])
+
+
+def missing_because(units: float, spread: float, unit: str) -> str:
+    """Say why a number has no interval; ``''`` where it has one.
+
+    Args:
+        units: Effective number of units behind it.
+        spread: Length of the interval that the replicates give; 0 or NaN where they are equal.
+        unit: ``'image'`` or ``'patient'``.
+
+    Example:
+        >>> missing_because(1.02, 0.1, 'patient'), missing_because(40, 0, 'patient')
+        ('one patient', 'no spread')
+    """
+    if units < ONE_UNIT:
+        return f'one {unit}' if units > 0 else 'one class only'
+    return '' if spread > _EQUAL else 'no spread'
 
 
 def bootstrap_statistic(
@@ -250,7 +320,8 @@ def bootstrap_statistic(
         seed: Seed of the draws.
 
     Returns:
-        Value, lower and upper end.
+        Value, lower and upper end; the ends are NaN with one effective unit, and where all
+        replicates are equal.
 
     Example:
         >>> y, p = np.arange(40) % 2, np.linspace(0, 1, 40)
@@ -271,5 +342,7 @@ def bootstrap_statistic(
         (units,), of_units, vectorized=False, n_resamples=replicates, method=method,
         confidence_level=confidence, rng=np.random.default_rng(seed),
     )  # fmt: skip
-    low, high = result.confidence_interval
-    return float(of_units(units)), float(low), float(high)
+    low, high = map(float, result.confidence_interval)
+    value = float(of_units(units))
+    none = missing_because(float(kish(np.ones(len(truth)), unit)), high - low, '')
+    return (value, np.nan, np.nan) if none else (value, low, high)

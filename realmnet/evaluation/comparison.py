@@ -9,11 +9,18 @@ import numpy as np
 from scipy import stats
 
 from realmnet.errors import InputError
-from realmnet.evaluation.bootstrap import PUBLISHED_DRAWS, Replicates, replicate
+from realmnet.evaluation.bootstrap import (
+    FEW_UNITS,
+    ONE_UNIT,
+    PUBLISHED_DRAWS,
+    Replicates,
+    replicate,
+)
 from realmnet.evaluation.delong import auroc_test
+from realmnet.evaluation.intervals import behind
 from realmnet.evaluation.mcnemar import mcnemar_test
 from realmnet.evaluation.metrics import make_plan
-from realmnet.evaluation.predictions import Predictions, same_images
+from realmnet.evaluation.predictions import Predictions, check_patients, same_images
 
 #: Metrics compared where none are named: overall, then of every class.
 OVERALL = ('F1', 'mAP', 'AUROC', 'coverage', 'ranking', 'hamming')
@@ -35,6 +42,8 @@ class Difference:
         p_holm: The same after Holm's correction over all rows of the same test.
         test: ``'bootstrap'``, ``'DeLong'``, ``'Obuchowski'``, ``'McNemar ...'`` or ``'t-test'``.
         replicates: For bootstrap tests: replicates in which both values are defined.
+        remark: Why there is no interval (``'one patient'``; ``'no spread'``, the difference being
+            equal in all replicates), or on how few units it rests; ``''`` otherwise.
     """
 
     metric: str
@@ -47,6 +56,7 @@ class Difference:
     p_holm: float
     test: str
     replicates: int = 0
+    remark: str = ''
 
 
 def compare(
@@ -66,8 +76,10 @@ def compare(
     ``sound``: both models are evaluated on the same replicates (paired bootstrap, by patient or
     by image); the interval is the 2.5 to 97.5 % range of the differences and p is twice the
     smaller share of differences on either side of 0, counting one more in each (so at least
-    2 / (B + 1)). Class-wise AUROC also gets DeLong's test, in Obuchowski's form when patients have
-    several images, and the decisions of each class McNemar's, clustered likewise.
+    2 / (B + 1)). Where the values rest on one effective patient there is neither interval nor p
+    (:func:`realmnet.evaluation.intervals.interval`). Class-wise AUROC also gets DeLong's test, in
+    Obuchowski's form when patients have several images, and the decisions of each class
+    McNemar's, clustered likewise.
 
     ``published``: Welch's two-sided t-test between the models' replicates of 1,000 images, the
     paper's "P < 0.001". Replicates are no observations: their number is free, and with enough of
@@ -100,6 +112,8 @@ def compare(
         ('F1', 0.011, 0.042, 0.002)
     """
     first, second = same_images(first, second, names=names)
+    if by == 'patient':
+        check_patients(first)
     classes = first.classes
     plans = [
         make_plan(p.truth, p.scores, classes, threshold)
@@ -125,7 +139,7 @@ def compare(
         test = auroc_test(first.truth[:, i], scores, patients)
         auroc.append(
             Difference(f'AUROC_{c}', *map(float, test.auroc), test.difference, test.low, test.high,
-                       test.p, np.nan, test.method)
+                       test.p, np.nan, test.method, remark=test.remark)
         )  # fmt: skip
         right = [plan.predicted[:, i] == (plan.truth[:, i] == 1) for plan in plans]
         outcome = mcnemar_test(*right, patients)
@@ -167,10 +181,24 @@ def _paired(first: Replicates, second: Replicates, name: str) -> Difference:
     low, high = np.quantile(difference, [0.025, 0.975])
     sides = min((difference <= 0).sum(), (difference >= 0).sum())
     p = min(1.0, 2 * (sides + 1) / (count + 1))
-    return Difference(
-        name, *values, values[0] - values[1], float(low), float(high), float(p), np.nan,
-        'bootstrap', count,
-    )  # fmt: skip
+    units, remark = _rests_on(first, second, name, high - low)
+    if units < ONE_UNIT or (remark and values[0] != values[1]):
+        p = np.nan
+    if remark:
+        low = high = np.nan
+    elif units < FEW_UNITS:
+        remark = f'{units:.1f} {first.by}s'
+    numbers = (values[0] - values[1], float(low), float(high), float(p))
+    return Difference(name, *values, *numbers, np.nan, 'bootstrap', count, remark)
+
+
+def _rests_on(first: Replicates, second: Replicates, name: str, length: float) -> tuple[float, str]:
+    """Units behind the scarcer of two values, and why their difference has no interval."""
+    place = first.names.index(name)
+    lengths = np.full(len(first.names), length)
+    found = [behind(replicates, lengths) for replicates in (first, second)]
+    units, why = min((units[place], why[place]) for units, why in found)
+    return float(units), why
 
 
 def _t_test(first: Replicates, second: Replicates, name: str) -> Difference:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from realmnet.evaluation.bootstrap import FEW_UNITS, ONE_UNIT, kish, missing_because
+
 
 @dataclass(frozen=True)
 class AurocTest:
@@ -25,6 +27,9 @@ class AurocTest:
         low: Lower end of the 95 % interval of the difference.
         high: Upper end.
         method: ``'DeLong'`` or ``'Obuchowski'``.
+        remark: Why there is no test: ``'one patient'`` (or image) behind the positives or the
+            negatives, by Kish's effective number; ``'no spread'`` where the variance is 0. Or on
+            how few units it rests; ``''`` otherwise.
     """
 
     auroc: np.ndarray
@@ -35,6 +40,7 @@ class AurocTest:
     low: float
     high: float
     method: str
+    remark: str = ''
 
 
 def auroc_test(
@@ -59,8 +65,8 @@ def auroc_test(
         patients: Patient of each image, shape (N,): clusters wherever one has several images.
 
     Returns:
-        The test; NaN in all numbers without two positives and two negatives (with patients: in
-        two clusters each).
+        The test; z, p and interval are NaN without two effective units with positives and two with
+        negatives, and where models differ though their placements do not spread.
 
     Example:
         >>> truth = np.array([1, 1, 1, 0, 0, 0])
@@ -84,17 +90,22 @@ def auroc_test(
     difference = float(contrast @ auroc[:2]) if len(auroc) > 1 else 0.0
     variance = float(contrast @ covariance[:2, :2] @ contrast)
     error = np.sqrt(max(variance, 0)) if np.isfinite(variance) else np.nan
-    if len(auroc) == 1 or not np.isfinite(error):
-        z = p = np.nan
-    elif error == 0:
-        z, p = (0.0, 1.0) if difference == 0 else (np.inf * np.sign(difference), 0.0)
-    else:
+    units = float(kish(np.stack([truth, ~truth], axis=1), cluster).min())
+    word = 'image' if patients is None else 'patient'
+    remark = missing_because(units, error, word) if truth.any() and not truth.all() else ''
+    z = p = np.nan
+    if remark:
+        if len(auroc) > 1 and error == 0 == difference and units >= ONE_UNIT:
+            z, p = 0.0, 1.0
+        error = np.nan
+    elif len(auroc) > 1 and np.isfinite(error):
         z = difference / error
         p = 2 * stats.norm.sf(abs(z))
+        remark = f'{units:.1f} {word}s' if units < FEW_UNITS else ''
     reach = stats.norm.isf(0.025) * error
     return AurocTest(
         auroc, covariance, difference, float(z), float(p), float(difference - reach),
-        float(difference + reach), 'Obuchowski' if clustered else 'DeLong',
+        float(difference + reach), 'Obuchowski' if clustered else 'DeLong', remark,
     )  # fmt: skip
 
 

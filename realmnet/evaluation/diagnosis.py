@@ -14,7 +14,7 @@ import numpy as np
 from realmnet.curation.label_table import LabelSchema, schema_of
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError
-from realmnet.evaluation.predictions import Predictions
+from realmnet.evaluation.predictions import Predictions, check_patients
 
 PM = 'PM'
 UNITS = ('image', 'eye', 'patient')
@@ -60,10 +60,9 @@ def pathologic_myopia(
         raise InputError(f'unit {unit!r} is unknown; use one of {UNITS}')
     if unit == 'image':
         named = np.asarray(predictions.filenames, dtype=str)
-    elif unit == 'eye':
-        named = eyes(predictions, names)
     else:
-        named = np.asarray(predictions.patients, dtype=str)
+        check_patients(predictions)
+        named = eyes(predictions, names) if unit == 'eye' else predictions.patients.astype(str)
     unique, first, index = np.unique(named, return_index=True, return_inverse=True)
     unit_score, unit_truth = np.zeros(len(unique)), np.zeros(len(unique), np.int8)
     np.maximum.at(unit_score, index, score)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
+from realmnet.curation.synthetic_marks import MARK
 from realmnet.errors import InputError
-from realmnet.evaluation.bootstrap import PUBLISHED_DRAWS, jackknife, replicate
+from realmnet.evaluation.bootstrap import FEW_UNITS, PUBLISHED_DRAWS, jackknife, replicate
 from realmnet.evaluation.decoding import decide, exclusive_groups
 from realmnet.evaluation.diagnosis import PM, UNITS, has_diagnosis, pathologic_myopia
-from realmnet.evaluation.intervals import DEFAULT_METHOD, interval, published
+from realmnet.evaluation.intervals import DEFAULT_METHOD, Intervals, interval, published
 from realmnet.evaluation.metrics import CLASS_METRICS, MORE_CLASS_METRICS, make_plan
 from realmnet.evaluation.plan import MetricPlan
-from realmnet.evaluation.predictions import Predictions
-from realmnet.evaluation.tables import lay_out, records_json, span
-from realmnet.evaluation.thresholds import DEFAULT, Thresholds
+from realmnet.evaluation.predictions import Predictions, check_patients
+from realmnet.evaluation.tables import lay_out, marked_rows, records_json, span
+from realmnet.evaluation.thresholds import DEFAULT, Thresholds, threshold_note
 
 MODES = ('sound', 'published', 'both')
 #: Metrics of decisions, which consistent decoding changes.
@@ -44,6 +46,11 @@ class Row:
         plus_minus: With ``published``: std / sqrt(replicates).
         positives: Positive images (or units) of the class.
         undefined: Replicates in which the metric is undefined.
+        units: With ``sound``: effective number of patients (or images) that the number rests on,
+            :func:`bootstrap.effective_units`; of a mean, that of its scarcest class.
+        remark: What its reader must know: why there is no interval (``'one patient'``, ``'no
+            spread'`` where all replicates are equal, ``'one class only'``), or on how few units
+            the interval rests (``'2.9 patients'``); ``''`` otherwise.
     """
 
     group: str
@@ -57,6 +64,8 @@ class Row:
     plus_minus: float = np.nan
     positives: int = -1
     undefined: int = 0
+    units: float = np.nan
+    remark: str = ''
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,16 @@ class Evaluation:
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
     settings: dict = field(default_factory=dict)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the pictures are drawn; every table then says so."""
+        return bool(self.settings.get('synthetic'))
+
+    @property
+    def note_of_thresholds(self) -> str:
+        """The sentence that says which thresholds decided."""
+        return next(note for note in self.notes if note.startswith('Threshold'))
 
     def value(self, metric: str, of: str = '', convention: str | None = None, **where: str) -> Row:
         """Return one number; ``where`` gives group and part where they are not the default.
@@ -98,14 +117,15 @@ class Evaluation:
             return records_json({'settings': self.settings, 'notes': self.notes, 'rows': rows})
         if form == 'csv':
             header = list(Row.__dataclass_fields__)
-            return lay_out(header, [list(asdict(row).values()) for row in self.rows], 'csv')
+            cells = [list(asdict(row).values()) for row in self.rows]
+            return lay_out(*marked_rows(header, cells, self.synthetic), 'csv')
         blocks: dict[tuple, list[Row]] = {}
         for row in self.rows:
             blocks.setdefault((row.group, row.part, row.convention), []).append(row)
         texts = [
             text
             for key, rows in blocks.items()
-            for text in (_title(key, form), *_block(rows, form))
+            for text in (_title(key, form, self.synthetic), *_block(rows, form))
         ]
         notes = [f'- {n}' if form == 'markdown' else f'% {n}' if form == 'latex' else n
                  for n in self.notes]  # fmt: skip
@@ -158,6 +178,8 @@ def evaluate(
         raise InputError(f'mode {mode!r} is unknown; use one of {MODES}')
     if by not in ('image', 'patient'):
         raise InputError(f"bootstrap by {by!r} is unknown; use 'image' or 'patient'")
+    if by == 'patient':
+        check_patients(predictions)
     settings = dict(bootstrap=bootstrap, by=by, mode=mode, seed=seed, method=method,
                     progress=progress)  # fmt: skip
     chosen = thresholds if isinstance(thresholds, Thresholds) else None
@@ -172,7 +194,8 @@ def evaluate(
             f'{chosen.diagnosis_rule}, not {diagnosis}; evaluate with --diagnosis '
             f'{chosen.diagnosis_rule}, or choose them with --diagnosis {diagnosis}'
         )
-    notes = [_threshold_note(chosen, cut)]
+    notes = [MARK] if predictions.synthetic else []
+    notes.append(threshold_note(thresholds))
     notes += _diagnosis_note(predictions) if diagnosis else []
     for group, inside in groups_of_rows.items():
         part = predictions.take(inside)
@@ -197,6 +220,7 @@ def evaluate(
         'images': len(predictions),
         'patients': len(set(predictions.patients)),
         'thresholds': asdict(chosen) if chosen else cut,
+        'synthetic': predictions.synthetic,
     }
     return Evaluation(rows, notes, settings)
 
@@ -220,35 +244,39 @@ def _rows(
     wanted.sort(key=lambda item: by_class.index(item[1]) if item[2] else -1)
     positives = dict(zip(plan.classes, map(int, plan.truth.sum(0)), strict=True))
 
+    nothing = np.full(len(plan.names), np.nan)
+
     def collect(
-        point: np.ndarray, low: np.ndarray, high: np.ndarray, convention: str,
-        plus_minus: np.ndarray, undefined: np.ndarray,
+        point: np.ndarray, ends: Intervals, convention: str = '',
+        plus_minus: np.ndarray = nothing, undefined: np.ndarray = np.zeros(len(nothing)),  # noqa: B008
     ) -> list[Row]:  # fmt: skip
+        remarks = ends.remarks(settings['by'])
         return [
-            Row(group, title, metric, of, float(point[i]), float(low[i]), float(high[i]),
-                convention, float(plus_minus[i]), positives.get(of, -1), int(undefined[i]))
+            Row(group, title, metric, of, float(point[i]), float(ends.low[i]), float(ends.high[i]),
+                convention, float(plus_minus[i]), positives.get(of, -1), int(undefined[i]),
+                float(ends.units[i]), remarks[i] if np.isfinite(point[i]) else '')
             for i, metric, of in wanted
         ]  # fmt: skip
 
-    nothing = np.full(len(plan.names), np.nan)
     replicates, seed = settings['bootstrap'], settings['seed']
     # The paper's convention is about its labels: decoding and diagnosis get sound intervals.
     mode = settings['mode'] if title == 'labels' else 'sound'
     enough = len(set(part.patients) if settings['by'] == 'patient' else part.filenames) > 1
     if not replicates or not enough:
         point = plan(np.ones((1, len(plan.scores))))[0]
-        return collect(point, nothing, nothing, '', nothing, np.zeros(len(point)))
+        alone = f'one {settings["by"]}' if replicates else ''
+        return collect(point, Intervals(nothing, nothing, '', nothing, (alone,) * len(nothing)))
     rows = []
     if mode in ('sound', 'both'):
         patients = part.patients if settings['by'] == 'patient' else None
         drawn = replicate(plan, replicates, patients, None, seed, settings['progress'])
         left_out = jackknife(plan, patients) if settings['method'] == 'bca' else None
         ends = interval(drawn, settings['method'], left_out=left_out)
-        rows += collect(drawn.point, ends.low, ends.high, 'sound', nothing, drawn.undefined)
+        rows += collect(drawn.point, ends, 'sound', undefined=drawn.undefined)
     if mode in ('published', 'both'):
         drawn = replicate(plan, replicates, None, PUBLISHED_DRAWS, seed, settings['progress'])
         ends, plus_minus = published(drawn)
-        rows += collect(drawn.point, ends.low, ends.high, 'published', plus_minus, drawn.undefined)
+        rows += collect(drawn.point, ends, 'published', plus_minus, drawn.undefined)
     return rows
 
 
@@ -262,15 +290,6 @@ def _split(name: str, classes: tuple[str, ...]) -> tuple[str, str]:
         if name.startswith(f'{metric}_') and name[len(metric) + 1 :] in classes:
             return metric, name[len(metric) + 1 :]
     return name, ''
-
-
-def _threshold_note(chosen: Thresholds | None, cut: object) -> str:
-    if chosen is None:
-        return f'Threshold {cut} for every class; none was chosen on a development split.'
-    return (
-        f'Thresholds by the rule {chosen.rule} on {chosen.source or "a development split"} '
-        f'({chosen.images} images).'
-    )
 
 
 def _diagnosis_note(predictions: Predictions) -> list[str]:
@@ -299,10 +318,7 @@ def _notes(rows: list[Row], predictions: Predictions, settings: dict) -> list[st
                 f'Published: {settings["bootstrap"]} replicates of {PUBLISHED_DRAWS} images; '
                 'intervals mean +- 1.96 std; class-wise +- is std / sqrt(replicates), no interval.'
             )
-        alone = sorted({row.group for row in rows if not row.convention})
-        if alone:
-            unit = settings['by']
-            notes.append(f'No intervals where there is only one {unit}: {", ".join(alone)}.')
+        notes += _unit_notes(rows, settings['by'])
         if settings['by'] == 'patient' and (predictions.patients == predictions.filenames).all():
             notes.append('No patients are named: each picture counts as its own patient.')
     several = len(set(predictions.patients)) < len(predictions)
@@ -326,13 +342,37 @@ def _notes(rows: list[Row], predictions: Predictions, settings: dict) -> list[st
     return notes
 
 
+def _unit_notes(rows: list[Row], by: str) -> list[str]:
+    """Say which numbers have no interval, and what stands behind a doubtful one."""
+    notes = []
+    alone = sorted({row.group for row in rows if not row.convention})
+    if alone:
+        notes.append(f'No intervals where there is only one {by}: {", ".join(alone)}.')
+    without = Counter(row.remark for row in rows if row.convention == 'sound' and np.isnan(row.low))
+    for remark, meaning in (
+        (f'one {by}', f'what they rest on comes from one {by} (effective number, Kish)'),
+        ('no spread', 'all replicates are equal'),
+        ('one class only', 'no picture has another truth'),
+    ):
+        if without[remark]:
+            notes.append(f'No interval for {without[remark]} number(s), "{remark}": {meaning}.')
+    few = [row for row in rows if row.remark and np.isfinite(row.low)]
+    if few:
+        notes.append(
+            f'{len(few)} interval(s) rest on fewer than {FEW_UNITS:g} {by}s; the effective number '
+            '(Kish) stands behind them.'
+        )
+    return notes
+
+
 def _clinical(row: Row) -> str:
     return _CLINICAL.get(row.metric, row.metric) if row.of == PM else row.metric
 
 
-def _title(key: tuple[str, str, str], form: str) -> str:
+def _title(key: tuple[str, str, str], form: str, synthetic: bool) -> str:
     group, part, convention = key
-    text = ', '.join(filter(None, [part, '' if group == 'all' else group, convention]))
+    mark = 'SYNTHETIC pictures' if synthetic else ''
+    text = ', '.join(filter(None, [mark, part, '' if group == 'all' else group, convention]))
     return {'markdown': f'**{text}**', 'latex': f'% {text}'}.get(form, text)
 
 
@@ -351,7 +391,7 @@ def _block(rows: list[Row], form: str) -> list[str]:
             return ''
         if published_rows and of:
             return f'{row.value:.4f} ± {row.plus_minus:.4f}' if np.isfinite(row.value) else '-'
-        return span(row.value, row.low, row.high)
+        return span(row.value, row.low, row.high, remark=row.remark)
 
     positives = {row.of: row.positives for row in rows}
     body = [[c, str(positives[c]), *(cell(m, c) for m in metrics)] for c in classes]
@@ -365,6 +405,6 @@ def _block(rows: list[Row], form: str) -> list[str]:
     texts = [lay_out(header, body, form)]
     others = [row for row in rows if not row.of and row.metric not in used]
     if others and len(classes) > 1:
-        lines = [[r.metric, span(r.value, r.low, r.high)] for r in others]
+        lines = [[r.metric, span(r.value, r.low, r.high, remark=r.remark)] for r in others]
         texts.append(lay_out(['overall', 'value'], lines, form))
     return texts

@@ -24,6 +24,17 @@ from realmnet.evaluation.thresholds import DEFAULT, Thresholds
 #: Least distance of logits at which a decision counts as certain: logit(.6).
 MARGIN = math.log(0.6 / 0.4)
 STAPHYLOMA, GRADE, DIAGNOSIS = 'staphyloma', 'grade', 'pathologic myopia'
+#: Why a picture cannot be graded: the only words that any check of this project uses.
+REASONS = (
+    'no field',
+    'too dark',
+    'too bright',
+    'blurred',
+    'noise',
+    'no colour',
+    'odd colour',
+    'unlike the training pictures',
+)
 _GROUP_NAMES = dict(zip(PSMM.exclusive, (STAPHYLOMA, GRADE), strict=True))
 
 
@@ -41,6 +52,8 @@ class Finding:
         pathologic_myopia: Whether that score reaches the stored threshold (.5 without one).
         uncertain: Decisions that are too close to call: ``'staphyloma'``, ``'grade'``,
             ``'pathologic myopia'``, or a class outside the groups.
+        ungradable: Reasons out of :data:`REASONS` why the picture cannot be graded. There is
+            then no decision at all: nothing is found, and the scores mean nothing.
     """
 
     scores: dict[str, float]
@@ -50,6 +63,7 @@ class Finding:
     diagnosis_score: float | None
     pathologic_myopia: bool | None
     uncertain: tuple[str, ...]
+    ungradable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,8 @@ class UnitFinding:
         diagnosis_score: The highest of them.
         pathologic_myopia: Whether it reaches the threshold stored for this unit.
         uncertain: Whether it is too close to that threshold.
+        ungradable: Number of its pictures that cannot be graded; where none can, there is no
+            decision.
     """
 
     name: str
@@ -73,6 +89,12 @@ class UnitFinding:
     diagnosis_score: float | None
     pathologic_myopia: bool | None
     uncertain: bool
+    ungradable: int = 0
+
+    @property
+    def gradable(self) -> bool:
+        """Whether any picture could be graded."""
+        return self.ungradable < self.images
 
 
 def findings_of(
@@ -155,6 +177,26 @@ def findings_of(
     return result
 
 
+def refuse(finding: Finding, reasons: Sequence[str]) -> Finding:
+    """Take the decisions back of a picture that cannot be graded; scores stay.
+
+    Args:
+        finding: From :func:`findings_of`.
+        reasons: Out of :data:`REASONS`; without any, the finding is returned as it is.
+
+    Example:
+        >>> finding = findings_of(np.array([[0.9]]), ['M'])[0]
+        >>> refused = refuse(finding, ['too dark'])
+        >>> refused.found, refused.pathologic_myopia, refused.ungradable
+        ((), None, ('too dark',))
+    """
+    if not reasons:
+        return finding
+    return Finding(
+        finding.scores, (), None, None, finding.diagnosis_score, None, (), tuple(reasons)
+    )
+
+
 def decide_diagnosis(
     score: float | None, thresholds: Thresholds | None, unit: str, margin: float = MARGIN
 ) -> tuple[bool | None, bool]:
@@ -222,24 +264,34 @@ class Units:
         """Add a picture; ``filename`` is relative to the folder, with ``/``."""
         patient = self.names.read(filename).patient
         eye = self.names.eye(filename, patient)
-        mine = (1, finding.grade, finding.staphyloma, finding.diagnosis_score)
+        mine = (finding.grade, finding.staphyloma, finding.diagnosis_score)
         for unit, name in (('eye', eye), ('patient', patient)):
             if name is None:
                 self.unnamed[unit] += 1
                 continue
-            images, *earlier = self._units[unit].get(name, (0, None, None, None))
-            worst = [_highest(a, b) for a, b in zip(earlier, mine[1:], strict=True)]
-            self._units[unit][name] = (images + 1, *worst)
+            images, refused, *worst = self._units[unit].get(name, (0, 0, None, None, None))
+            if finding.ungradable:
+                refused += 1
+            else:
+                worst = [_highest(a, b) for a, b in zip(worst, mine, strict=True)]
+            self._units[unit][name] = (images + 1, refused, *worst)
 
     def findings(self, unit: str) -> Iterable[UnitFinding]:
         """Yield the findings of all eyes or patients in the order of their first pictures.
 
+        Pictures that cannot be graded are counted and decide nothing.
+
         Args:
             unit: ``'eye'`` or ``'patient'``.
         """
-        for name, (images, grade, staphyloma, score) in self._units[unit].items():
+        for name, (images, refused, grade, staphyloma, score) in self._units[unit].items():
             disease, near = decide_diagnosis(score, self.thresholds, unit, self.margin)
-            yield UnitFinding(name, images, grade, staphyloma, score, disease, near)
+            yield UnitFinding(name, images, grade, staphyloma, score, disease, near, refused)
+
+    def counts(self, unit: str) -> tuple[int, int]:
+        """Count the eyes or patients, and those of which no picture can be graded."""
+        units = self._units[unit].values()
+        return len(units), sum(refused == images for images, refused, *_ in units)
 
 
 def _gap(scores: Sequence[float]) -> float:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from realmnet.errors import InputError
+from realmnet.curation.csv_files import column_hint, read_csv
+from realmnet.curation.identifiers import (
+    alike_sentence,
+    clean,
+    clean_name,
+    identifier_problem,
+    look_alikes,
+    name_spelling,
+    near_match,
+    spelling,
+)
+from realmnet.errors import InputError, InputWarning
 from realmnet.evaluation.diagnosis import sources
 from realmnet.evaluation.predictions import Predictions
 
@@ -31,41 +43,61 @@ def group_of(predictions: Predictions, name: str, table: str | os.PathLike) -> n
         Shape (N,), strings; ``unknown`` where the cell is empty.
 
     Raises:
-        InputError: If the column is missing, or a picture has no row.
+        InputError: If the column is missing, a picture has no row, or one stands twice with
+            different groups.
 
     Example:
         >>> group_of(predictions, 'sex', 'patients.csv')             # doctest: +SKIP
         array(['F', 'M', 'F'], dtype=object)
     """
     path = Path(table)
-    frame = pd.DataFrame()
-    if path.suffix == '.csv':
-        if not path.is_file():
-            raise InputError(f'{path}: no such table of groups')
-        try:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding='utf-8-sig')
-        except (ValueError, pd.errors.ParserError) as error:
-            raise InputError(
-                f'{path}: not a table of groups, a CSV was expected ({type(error).__name__})'
-            ) from None
-    if name not in frame:
+    cells: Mapping[str, list[str]] = {}
+    if path.suffix.lower() == '.csv':
+        groups = read_csv(path, 'a table of groups', 'no such table of groups')
+        cells = groups.columns
+    if name not in cells:
         if name == 'source':
             return sources(predictions)
         raise InputError(
-            f'{path}: no column {name!r}, found {list(frame.columns)}; add it, or name a CSV with '
-            f'{name!r} and filename or ID'
+            f'{path}: no column {name!r}, found {list(cells)}{column_hint([name], cells)}; add it, '
+            f'or name a CSV with {name!r} and filename or ID'
         )
-    key = next((k for k in ('filename', 'ID') if k in frame), None)
+    key = next((k for k in ('filename', 'ID') if k in cells), None)
     if key is None:
-        raise InputError(f'{path}: needs a column filename or ID beside {name!r}')
-    known = dict(zip(frame[key], frame[name].str.strip(), strict=True))
-    wanted = predictions.filenames if key == 'filename' else predictions.patients
-    absent = [str(k) for k in wanted if k not in known]
-    if absent:
-        raise InputError(f'{path}: {len(absent)} picture(s) have no row, for instance {absent[0]}')
-    values = [known[k] or 'unknown' for k in wanted]
+        hint = column_hint(['filename', 'ID'], cells)
+        raise InputError(f'{path}: needs a column filename or ID beside {name!r}{hint}')
+    cleaned, spelled = (clean_name, name_spelling) if key == 'filename' else (clean, spelling)
+    known: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    for row, (cell, value) in enumerate(zip(cells[key], cells[name], strict=True)):
+        who, value = cleaned(cell), value.strip()
+        if problem := identifier_problem(who):
+            raise InputError(f'{groups.place(row)}: {key} {who!r} {problem}')
+        if known.setdefault(who, value) != value:
+            raise InputError(
+                f'{groups.place(row)}: {key} {who!r} has the {name} {value!r}, but {known[who]!r} '
+                f'on line {lines[who]}; keep what is right'
+            )
+        lines.setdefault(who, groups.lines[row])
+    if alike := look_alikes(known, spelled):
+        what = 'picture' if key == 'filename' else 'patient'
+        sentence = f'{path}: {alike_sentence(alike, what)}'
+        if any(len({known[who] for who in group}) > 1 for group in alike):
+            raise InputError(sentence)
+        warnings.warn(sentence, InputWarning, stacklevel=2)
+    names = predictions.filenames if key == 'filename' else predictions.patients
+    wanted = [cleaned(str(who)) for who in names]
+    if absent := [who for who in wanted if who not in known]:
+        near = near_match(absent[0], known, spelled)
+        hint = f' (found {near!r}, which is written otherwise)' if near else ''
+        raise InputError(
+            f'{path}: {len(absent)} picture(s) have no row, for instance {absent[0]}{hint}'
+        )
+    values = [known[who] or 'unknown' for who in wanted]
     if name == 'age':
         values = [_age(value, path) for value in values]
+    elif alike := look_alikes(values):
+        warnings.warn(f'{path}: {alike_sentence(alike, name)}', InputWarning, stacklevel=2)
     return np.array(values, dtype=object)
 
 

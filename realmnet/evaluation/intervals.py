@@ -6,21 +6,20 @@ docs/evaluation.md); :data:`DEFAULT_METHOD` is what came out best.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special, stats
 
 from realmnet.errors import InputError
-from realmnet.evaluation.bootstrap import Replicates
+from realmnet.evaluation.bootstrap import FEW_UNITS, Replicates, missing_because
+from realmnet.evaluation.plan import MACRO
 
 #: Methods of :func:`interval`.
 METHODS = ('percentile', 'bca', 'normal', 'logit', 'logit-t')
 #: The method that the coverage study chose.
 DEFAULT_METHOD = 'logit-t'
-
-_MACRO = {'precision': 'precision', 'recall': 'recall', 'F1': 'F1', 'mAP': 'AP', 'AUROC': 'AUROC',
-          'specificity': 'specificity', 'NPV': 'NPV'}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,28 @@ class Intervals:
         low: Lower ends, shape (M,).
         high: Upper ends, shape (M,).
         method: How they were made.
+        units: Effective number of units behind each metric, shape (M,); a macro-average has that
+            of its scarcest class. NaN with the paper's convention, which does not count them.
+        why: Why a metric that is defined has no interval, else ``''``, M of them.
     """
 
     low: np.ndarray
     high: np.ndarray
     method: str
+    units: np.ndarray
+    why: tuple[str, ...]
+
+    def remarks(self, by: str) -> list[str]:
+        """What stands beside each number: why it has no interval, or its few units.
+
+        Args:
+            by: ``'image'`` or ``'patient'``.
+        """
+        few = self.units < FEW_UNITS
+        return [
+            text or (f'{n:.1f} {by}s' if small else '')
+            for text, n, small in zip(self.why, self.units, few, strict=True)
+        ]
 
 
 def interval(
@@ -58,6 +74,11 @@ def interval(
     Where the value lies on the edge of its range and the logit does not exist, the two logit
     forms take the exact binomial interval of n + 1 units out of n + 1 (Clopper and Pearson 1934).
 
+    A number has no interval when the data do not hold one: when it rests on one effective unit
+    (:func:`bootstrap.effective_units` below 1.5), whatever the number of images; when all
+    replicates are equal, so that the interval has no length; and a macro-average when one of its
+    classes has none.
+
     Args:
         replicates: Values of the data and the replicates.
         method: One of :data:`METHODS`.
@@ -65,7 +86,8 @@ def interval(
         left_out: For ``bca``: values of :func:`bootstrap.jackknife`, shape (units, M).
 
     Returns:
-        The intervals; NaN for a metric that is undefined on the data or in all replicates.
+        The intervals; NaN for a metric that is undefined on the data or in all replicates, and,
+        with the reason in ``why``, where there is none.
 
     Raises:
         InputError: If the method is unknown, or ``bca`` comes without ``left_out``.
@@ -91,8 +113,32 @@ def interval(
             low, high = _logit(replicates, tail, student=method == 'logit-t')
         else:
             raise InputError(f'interval method {method!r} is unknown; use one of {METHODS}')
-    undefined = np.isnan(point) | np.isnan(values).all(0)
-    return Intervals(np.where(undefined, np.nan, low), np.where(undefined, np.nan, high), method)
+    units, why = behind(replicates, high - low)
+    none = np.isnan(point) | np.isnan(values).all(0) | np.array([bool(text) for text in why])
+    ends = (np.where(none, np.nan, end) for end in (low, high))
+    return Intervals(*ends, method, units, why)
+
+
+def behind(replicates: Replicates, length: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Tell what each number rests on, macro-averages included, and why it has no interval.
+
+    Args:
+        replicates: Values of the data and the replicates.
+        length: Length of the interval that the replicates give, shape (M,).
+
+    Returns:
+        Effective units, shape (M,), a macro-average having those of its scarcest class; and the
+        reasons, ``''`` where there is an interval or the metric is undefined.
+    """
+    units, point = replicates.units.copy(), replicates.point
+    why = [missing_because(u, n, replicates.by) for u, n in zip(units, length, strict=True)]
+    for i, columns in _classes_of_means(replicates):
+        columns = columns[np.isfinite(point[columns])]
+        if len(columns):
+            units[i] = units[columns].min()
+        reasons = [why[c] for c in columns if why[c]]
+        why[i] = reasons[0] if reasons else missing_because(units[i], length[i], replicates.by)
+    return units, tuple('' if np.isnan(v) else text for v, text in zip(point, why, strict=True))
 
 
 def published(replicates: Replicates) -> tuple[Intervals, np.ndarray]:
@@ -108,7 +154,8 @@ def published(replicates: Replicates) -> tuple[Intervals, np.ndarray]:
     """
     std = spread(replicates.values)
     mean = _mean(replicates.values)
-    ends = Intervals(mean - 1.96 * std, mean + 1.96 * std, 'published')
+    ends = Intervals(mean - 1.96 * std, mean + 1.96 * std, 'published',
+                     np.full(len(std), np.nan), ('',) * len(std))  # fmt: skip
     return ends, std / np.sqrt(len(replicates.values))
 
 
@@ -177,9 +224,7 @@ def _logit(replicates: Replicates, tail: float, student: bool) -> tuple[np.ndarr
 
 def _recover_means(replicates: Replicates, low: np.ndarray, high: np.ndarray) -> None:
     """Set the ends of macro-averages (those without degrees of freedom) from their classes'."""
-    names = list(replicates.names)
-    for i in np.flatnonzero(np.isnan(replicates.degrees)):
-        columns = np.array([names.index(f'{_MACRO[names[i]]}_{c}') for c in replicates.classes])
+    for i, columns in _classes_of_means(replicates):
         columns = columns[np.isfinite(replicates.point[columns])]
         values = replicates.values[:, columns]
         centred = np.where(np.isfinite(values), values - _mean(values), 0)
@@ -191,6 +236,15 @@ def _recover_means(replicates: Replicates, low: np.ndarray, high: np.ndarray) ->
             reach = sign * (ends[columns] - replicates.point[columns])
             variance = max(float(reach @ correlation @ reach), 0)
             ends[i] = replicates.point[i] + sign * np.sqrt(variance) / max(len(columns), 1)
+
+
+def _classes_of_means(replicates: Replicates) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the place of each macro-average in :data:`MACRO` and the places of its classes."""
+    names = list(replicates.names)
+    for macro, metric in MACRO.items():
+        columns = [names.index(n) for c in replicates.classes if (n := f'{metric}_{c}') in names]
+        if macro in names and columns:
+            yield names.index(macro), np.array(columns)
 
 
 def _range(name: str, num_classes: int) -> tuple[float, float]:

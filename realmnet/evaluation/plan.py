@@ -22,6 +22,10 @@ SET_METRICS = ('hamming', 'coverage', 'ranking', 'brier')
 #: Micro-averages: all classes' decisions, or scores, taken as those of one class.
 MICRO_METRICS = ('precision_micro', 'recall_micro', 'F1_micro', 'mAP_micro', 'AUROC_micro')
 
+#: Macro-averages whose units are those of their classes, and the class metric of each.
+MACRO = {'precision': 'precision', 'recall': 'recall', 'F1': 'F1', 'mAP': 'AP', 'AUROC': 'AUROC',
+         'specificity': 'specificity', 'NPV': 'NPV'}  # fmt: skip
+
 _ROWS = 16384
 _CACHED = 32 * 2**20  # bytes of per-image columns kept between calls
 

@@ -16,13 +16,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from realmnet.curation.class_names import SCORE
+from realmnet.curation.csv_files import column_hint, write_csv
+from realmnet.curation.identifiers import (
+    check_distinct,
+    clean,
+    clean_name,
+    name_spelling,
+    near_match,
+)
 from realmnet.curation.label_table import PSMM, LabelSchema, schema_of
 from realmnet.curation.outputs import write_whole
+from realmnet.curation.synthetic_marks import MARK, any_synthetic
 from realmnet.errors import InputError
-from realmnet.evaluation.dumped import read_dump
-from realmnet.evaluation.metrics import score_problem
-
-SCORE = '_score'
+from realmnet.evaluation.prediction_forms import dump_table, json_table, text_table
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,8 @@ class Predictions:
         truth: Labels, 0 or 1, ``int8`` of shape (N, C).
         classes: Column names in the order of the schema.
         info: What is known of the origin: config, checkpoint, seed, ``schema`` (its name) and
-            ``diagnosis`` (the classes that mean the disease).
+            ``diagnosis`` (the classes that mean the disease); a notice where the pictures are
+            synthetic.
 
     Raises:
         InputError: If the shapes do not agree.
@@ -68,6 +76,11 @@ class Predictions:
         if diagnosis is not None and not set(diagnosis) <= set(self.classes):
             diagnosis = ()  # of classes that were taken away
         return schema_of(self.classes, self.info.get('schema'), diagnosis)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the pictures say that they are drawn, by their names or in the file."""
+        return self.info.get('notice') == MARK or any_synthetic(self.patients, self.filenames)
 
     def with_diagnosis(self, classes: Sequence[str]) -> Predictions:
         """Return the predictions with the classes that mean the disease.
@@ -112,26 +125,30 @@ def write_predictions(predictions: Predictions, path: str | os.PathLike) -> None
     path = Path(path)
     frame = predictions.frame()
     if path.suffix == '.csv':
-        text = frame.to_csv(index=False, lineterminator='\n')
+        columns = (frame[name].tolist() for name in frame)
+        write_csv(path, list(frame), zip(*columns, strict=True))
     elif path.suffix == '.json':
         content = {
             'classes': list(predictions.classes),
             **predictions.info,
+            **({'notice': MARK} if predictions.synthetic else {}),
             'predictions': frame.to_dict('records'),
         }
-        text = json.dumps(content, indent=1) + '\n'
+        write_whole(path, json.dumps(content, indent=1) + '\n')
     else:
         raise InputError(f'{path}: predictions are written as .csv or .json')
-    write_whole(path, text)
 
 
 def read_predictions(path: str | os.PathLike, classes: Sequence[str] | None = None) -> Predictions:
     """Read what :func:`write_predictions` wrote, anyone's CSV of the same columns, or a dump.
 
+    File names and patients are text and written as :mod:`realmnet.curation.identifiers` says.
+
     Args:
         path: A ``.csv``, ``.json`` or ``.pkl`` file. ``ID`` may be absent; each picture is then
-            its own patient. A ``.pkl`` is what ``tools/test.py --out x.pkl`` or mmengine's
-            ``DumpResults`` wrote; see :func:`realmnet.evaluation.dumped.read_dump`.
+            its own patient, and a warning says so. A ``.pkl`` is what ``tools/test.py --out x.pkl``
+            or mmengine's ``DumpResults`` wrote; see
+            :func:`realmnet.evaluation.dumped.read_dump`.
         classes: Class names in the order wanted: columns are taken by name. A dump has no class
             names: there they are the names of its scores, PSMM's seven where left out, and then
             every picture must have one S and one A.
@@ -141,52 +158,43 @@ def read_predictions(path: str | os.PathLike, classes: Sequence[str] | None = No
 
     Raises:
         InputError: If the file is missing or cannot be parsed, a score has no truth column or
-            the columns hold other classes, a picture occurs twice, a score is not a finite
-            number between 0 and 1 (logits are recognised), or a truth is not 0 or 1.
+            the columns hold other classes, a picture occurs twice, a name is empty or a number, a
+            score is not a finite number between 0 and 1 (logits are recognised), or a truth is not
+            0 or 1.
 
     Example:
         >>> read_predictions('work_dirs/run/test.csv').classes    # doctest: +SKIP
         ('S0', 'S1', 'A0', 'A1', 'A2', 'A3', 'A4')
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f'{path}: no such predictions file; tools/test.py --out writes one')
-    info: dict = {}
-    try:
-        if path.suffix in ('.pkl', '.pickle'):
-            frame = _dump_frame(read_dump(path), classes, path)
-        elif path.suffix == '.json':
-            info = _json_object(path)
-            frame = pd.DataFrame(info.pop('predictions'))
-        else:
-            frame = pd.read_csv(path, dtype={'filename': str, 'ID': str}, encoding='utf-8-sig')
-    except InputError:
-        raise
-    except (ValueError, KeyError, AttributeError, TypeError, pd.errors.ParserError) as error:
-        # Its own words, but not the bytes that a UnicodeDecodeError carries.
-        said = error.reason if isinstance(error, UnicodeDecodeError) else str(error).strip()
-        raise InputError(
-            f'{path}: not a predictions file ({type(error).__name__}: {said})'
-        ) from None
-    found = [str(c).removesuffix(SCORE) for c in frame.columns if str(c).endswith(SCORE)]
+    absent = 'no such predictions file; tools/test.py --out writes one'
+    if path.suffix in ('.pkl', '.pickle', '.json') and not path.is_file():
+        raise InputError(f'{path}: {absent}')
+    if path.suffix in ('.pkl', '.pickle'):
+        table, info = dump_table(path, classes), {}
+    elif path.suffix == '.json':
+        table, info = json_table(path)
+    else:
+        table, info = text_table(path, absent), {}
+    found = [c.removesuffix(SCORE) for c in table.columns if c.endswith(SCORE)]
     stated = info.pop('classes', None) or found
     if classes is None and set(stated) == set(PSMM.classes):
         classes = PSMM.classes  # columns are found by name, whatever their order in the file
     classes = tuple(classes or stated)
     needed = ['filename', *(c + SCORE for c in classes), *classes]
-    missing = [name for name in needed if name not in frame]
+    missing = [name for name in needed if name not in table.columns]
     if missing or not classes:
         raise InputError(
             f'{path}: column(s) {missing or ["<class>_score"]} missing; needed are filename, and '
-            '<class>_score and <class> for every class'
+            f'<class>_score and <class> for every class{column_hint(missing, table.columns)}'
         )
     if set(stated) != set(classes):
         raise InputError(f'{path}: holds the classes {list(stated)}, expected {list(classes)}')
-    if not len(frame):
+    if not len(table):
         raise InputError(f'{path}: the file has no prediction')
     if info.get('diagnosis') is not None:
         info['diagnosis'] = _diagnosis(info['diagnosis'], classes, f'{path}: ')
-    return _checked(frame, classes, info, path)
+    return Predictions(*table.checked(classes), classes, info)
 
 
 def _diagnosis(named: Sequence[str], classes: Sequence[str], place: str = '') -> list[str]:
@@ -197,32 +205,6 @@ def _diagnosis(named: Sequence[str], classes: Sequence[str], place: str = '') ->
             'those of them that mean the disease'
         )
     return list(named)
-
-
-def _checked(frame: pd.DataFrame, classes: tuple[str, ...], info: dict, path: Path) -> Predictions:
-    scores = _numbers(frame, [c + SCORE for c in classes], path)
-    truth = _numbers(frame, list(classes), path)
-    if problem := score_problem(scores):
-        row = int(np.flatnonzero(~((scores >= 0) & (scores <= 1)).all(1))[0])
-        raise InputError(f'{path} ({frame["filename"].iloc[row]}): {problem}')
-    _refuse(path, frame, ~np.isin(truth, (0, 1)).all(1), truth,
-            'a truth is not 0 or 1', 'correct the file')  # fmt: skip
-    patients = frame['ID'] if 'ID' in frame else frame['filename']
-    for name, column in (('filename', frame['filename']), ('ID', patients)):
-        if column.isna().any():
-            row = int(np.flatnonzero(column.isna())[0])
-            raise InputError(f'{path}, row {row + 1}: {name} is empty; fill it in')
-    twice = frame['filename'].duplicated().to_numpy()
-    _refuse(path, frame, twice, frame['filename'].to_numpy(object)[:, None],
-            'the picture occurs twice', 'keep one row a picture')  # fmt: skip
-    return Predictions(
-        frame['filename'].astype(str).to_numpy(object),
-        patients.astype(str).to_numpy(object),
-        scores,
-        truth.astype(np.int8),
-        classes,
-        info,
-    )
 
 
 def same_images(*sets: Predictions, names: Sequence[str] | None = None) -> list[Predictions]:
@@ -254,97 +236,51 @@ def same_images(*sets: Predictions, names: Sequence[str] | None = None) -> list[
                 f'{name} has the classes {list(other.classes)}, {names[0]} '
                 f'{list(first.classes)}; compare models of the same classes'
             )
-        rows = {picture: i for i, picture in enumerate(other.filenames)}
-        absent = [picture for picture in first.filenames if picture not in rows]
+        rows = {clean_name(str(picture)): i for i, picture in enumerate(other.filenames)}
+        wanted = [clean_name(str(picture)) for picture in first.filenames]
+        for title, part, number in ((names[0], first, len(set(wanted))), (name, other, len(rows))):
+            if number < len(part):
+                raise InputError(f'{title} has a picture twice; keep one row a picture')
+        absent = [picture for picture in wanted if picture not in rows]
         extra = len(rows) - (len(first) - len(absent))
         if absent or extra:
-            example = absent[0] if absent else (set(rows) - set(first.filenames)).pop()
+            example = absent[0] if absent else min(set(rows) - set(wanted))
+            if near := near_match(example, wanted if not absent else rows, name_spelling):
+                example += f' (the other has {near!r})'
             raise InputError(
                 f'{names[0]} and {name} are not on the same pictures: {len(absent)} of '
                 f'{names[0]} missing in {name} and {extra} the other way, for instance '
                 f'{example}; evaluate both models on one test set'
             )
         columns = [other.classes.index(c) for c in first.classes]
-        order = np.array([rows[picture] for picture in first.filenames])
+        order = np.array([rows[picture] for picture in wanted])
         other = other.take(order, columns)
         for what, differs in (
             ('truth', (other.truth != first.truth).any(1)),
-            ('patient', other.patients != first.patients),
+            ('patient', _cleaned(other.patients) != _cleaned(first.patients)),
         ):
             if differs.any():
+                row = int(np.flatnonzero(differs)[0])
+                values = [part.patients[row] for part in (first, other)]
+                shown = f' ({values[0]!r} and {values[1]!r})' if what == 'patient' else ''
                 raise InputError(
                     f'{names[0]} and {name} disagree on the {what} of {int(differs.sum())} '
-                    f'picture(s), for instance {first.filenames[differs][0]}; use one label file'
+                    f'picture(s), for instance {first.filenames[row]}{shown}; use one label file'
                 )
         result.append(other)
     return result
 
 
-def _dump_frame(samples: object, classes: Sequence[str] | None, path: Path) -> pd.DataFrame:
-    """Lay out a list of mmpretrain's data samples as the predictions table."""
-    if not (isinstance(samples, list) and samples and all(isinstance(s, dict) for s in samples)):
-        raise InputError(f'{path}: not a list of predictions, which mmengine dumps')
-    names, rows = tuple(classes or PSMM.classes), []
-    for number, sample in enumerate(samples, 1):
-        absent = [key for key in ('pred_score', 'gt_score') if key not in sample]
-        picture = sample.get('filename') or Path(str(sample.get('img_path', ''))).name
-        if absent or not picture:
-            raise InputError(
-                f'{path}, prediction {number}: {absent or ["filename"]} missing; dump a '
-                "multi-label model's test run with filename among PackInputs' meta_keys"
-            )
-        score, truth = np.ravel(sample['pred_score']), np.ravel(sample['gt_score'])
-        if len(score) != len(names) or len(truth) != len(names):
-            raise InputError(
-                f'{path}, prediction {number}: {len(score)} scores and {len(truth)} labels for '
-                f'{len(names)} classes {list(names)}; give the class names in their order'
-            )
-        patient = sample.get('patient', sample.get('ID', picture))
-        row = {'filename': picture, 'ID': patient}
-        row |= {c + SCORE: float(v) for c, v in zip(names, score, strict=True)}
-        rows.append(row | {c: float(v) for c, v in zip(names, truth, strict=True)})
-    frame = pd.DataFrame(rows)
-    for group in () if classes else PSMM.exclusive:
-        odd = np.flatnonzero(frame[list(group)].sum(axis=1) != 1)
-        if len(odd):
-            raise InputError(
-                f'{path}, prediction {odd[0] + 1}: a dump has no class names, and its labels are '
-                f"not PSMM's, which have exactly one of {list(group)}; give the class names in "
-                'their order (--classes)'
-            )
-    return frame
+def check_patients(predictions: Predictions) -> None:
+    """Refuse patients that look alike, before their pictures are pooled.
+
+    Raises:
+        InputError: Names them (:func:`realmnet.curation.identifiers.check_distinct`).
+    """
+    # Without patients each picture stands for its own, and two files may look alike.
+    if (predictions.patients != predictions.filenames).any():
+        check_distinct(predictions.patients)
 
 
-def _json_object(path: Path) -> dict:
-    """Read the JSON form; what is not of its shape raises TypeError."""
-    content = json.loads(path.read_text())
-    if not isinstance(content, dict):
-        raise TypeError('expected an object with the key predictions')
-    if not isinstance(content.get('classes', []), list):
-        raise TypeError('classes are no list')
-    if not isinstance(content.get('checkpoint', ''), str | None):
-        raise TypeError('checkpoint is no text')
-    if not isinstance(content.get('schema', ''), str | None):
-        raise TypeError('schema is no text')
-    diagnosis = content.get('diagnosis') or []
-    if not isinstance(diagnosis, list) or not all(isinstance(name, str) for name in diagnosis):
-        raise TypeError('diagnosis is no list of classes')
-    return content
-
-
-def _numbers(frame: pd.DataFrame, columns: list[str], path: Path) -> np.ndarray:
-    try:
-        return frame[columns].to_numpy(float)
-    except ValueError as error:
-        raise InputError(f'{path}: columns {columns} must hold numbers ({error})') from None
-
-
-def _refuse(
-    path: Path, frame: pd.DataFrame, bad: np.ndarray, values: np.ndarray, problem: str, remedy: str
-) -> None:
-    rows = np.flatnonzero(bad)
-    if len(rows):
-        raise InputError(
-            f'{path}, row {rows[0] + 1} ({frame["filename"].iloc[rows[0]]}): {problem} '
-            f'({values[rows[0]].tolist()}; {len(rows)} such row(s)); {remedy}'
-        )
+def _cleaned(patients: np.ndarray) -> np.ndarray:
+    return np.array([clean(str(patient)) for patient in patients], dtype=object)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from realmnet.curation.csv_files import csv_text
+from realmnet.curation.synthetic_marks import MARK_CELL, MARK_COLUMN
 from realmnet.errors import InputError
 
 FORMATS = ('text', 'markdown', 'csv', 'latex', 'json')
@@ -41,11 +41,7 @@ def lay_out(header: Sequence[str], rows: Sequence[Sequence[object]], form: str) 
         records = [dict(zip(header, map(plain, row), strict=True)) for row in rows]
         return json.dumps(records, indent=1)
     if form == 'csv':
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator='\n')
-        writer.writerow(header)
-        writer.writerows([['' if plain(cell) is None else plain(cell) for cell in r] for r in rows])
-        return stream.getvalue().rstrip('\n')
+        return csv_text(header, [[plain(cell) for cell in row] for row in rows]).rstrip('\n')
     cells = [[_show(cell, name) for cell, name in zip(row, header, strict=True)] for row in rows]
     if form == 'markdown':
         lines = [header, ['---'] * len(header), *cells]
@@ -67,6 +63,26 @@ def lay_out(header: Sequence[str], rows: Sequence[Sequence[object]], form: str) 
     )
 
 
+def marked_rows(
+    header: Sequence[str], rows: Sequence[Sequence[object]], synthetic: bool
+) -> tuple[list[str], list[list[object]]]:
+    """Add a column that says of every row that it comes from synthetic pictures.
+
+    For CSV, which has no place for a sentence.
+
+    Args:
+        header: Column titles.
+        rows: Cells.
+        synthetic: Whether there is anything to say.
+
+    Example:
+        >>> marked_rows(['F1'], [[0.9]], True)
+        (['F1', 'data'], [[0.9, 'SYNTHETIC']])
+    """
+    more = [MARK_COLUMN] * synthetic, [MARK_CELL] * synthetic
+    return [*header, *more[0]], [[*row, *more[1]] for row in rows]
+
+
 def write_tables(folder: str | os.PathLike, stem: str, render: Callable[[str], str]) -> None:
     """Write a table in every format, as ``<stem>.txt``, ``.md``, ``.csv``, ``.tex``, ``.json``.
 
@@ -82,22 +98,34 @@ def write_tables(folder: str | os.PathLike, stem: str, render: Callable[[str], s
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for form, suffix in _SUFFIXES.items():
-            (folder / f'{stem}.{suffix}').write_text(render(form) + '\n')
+            (folder / f'{stem}.{suffix}').write_text(render(form) + '\n', encoding='utf-8')
     except OSError as error:
         raise InputError(f'{folder}: tables cannot be written there ({error.strerror})') from None
 
 
-def span(value: float, low: float, high: float, digits: int = 4) -> str:
+def span(value: float, low: float, high: float, digits: int = 4, remark: str = '') -> str:
     """Write a value with its interval, ``0.7903 [0.7531, 0.8275]``; a dash where undefined.
+
+    Args:
+        value: The value.
+        low: Lower end; NaN where there is no interval.
+        high: Upper end.
+        digits: Digits after the point.
+        remark: Why there is no interval, or what its reader must know.
 
     Example:
         >>> span(0.79034, 0.7531, float('nan')), span(float('nan'), 0, 1)
         ('0.7903', '-')
+        >>> nan = float('nan')
+        >>> span(0.9, nan, nan, 2, 'one patient'), span(0.9, 0.4, 0.99, 2, '2.9 patients')
+        ('0.90 (one patient)', '0.90 [0.40, 0.99] (2.9 patients)')
     """
     if math.isnan(value):
         return '-'
     text = f'{value:.{digits}f}'
-    return text if math.isnan(low + high) else f'{text} [{low:.{digits}f}, {high:.{digits}f}]'
+    if not math.isnan(low + high):
+        text += f' [{low:.{digits}f}, {high:.{digits}f}]'
+    return f'{text} ({remark})' if remark else text
 
 
 def records_json(content: Mapping) -> str:

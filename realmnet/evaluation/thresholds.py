@@ -14,6 +14,7 @@ import numpy as np
 from realmnet.curation.outputs import write_whole
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError
+from realmnet.evaluation.decoding import thresholds_of
 from realmnet.evaluation.diagnosis import DIAGNOSIS_RULES, UNITS, has_diagnosis, pathologic_myopia
 from realmnet.evaluation.predictions import Predictions
 
@@ -222,3 +223,45 @@ def find_thresholds(
         beside = thresholds_path(predictions.info['checkpoint'])
         path = beside if beside.is_file() else None
     return None if path is None else read_thresholds(path, predictions.classes)
+
+
+def threshold_note(thresholds: Thresholds | float | None) -> str:
+    """Say which thresholds decided, in one sentence for the notes of a table.
+
+    Example:
+        >>> threshold_note(None)
+        'Threshold 0.5 for every class; none was chosen on a development split.'
+    """
+    if isinstance(thresholds, Thresholds):
+        return (
+            f'Thresholds by the rule {thresholds.rule} on '
+            f'{thresholds.source or "a development split"} ({thresholds.images} images).'
+        )
+    cut = DEFAULT if thresholds is None else thresholds
+    return f'Threshold {cut} for every class; none was chosen on a development split.'
+
+
+def threshold_caption(thresholds: Thresholds | float | None, classes: Sequence[str]) -> str:
+    """Say which thresholds decided, with their values, for the caption of a figure.
+
+    Example:
+        >>> chosen = Thresholds({'N': 0.25, 'M': 0.5}, 'F1', ['N', 'M'], 'val.csv', 40)
+        >>> threshold_caption(chosen, ['M', 'N'])
+        'Thresholds by the rule F1 on val.csv (40 images): M .500, N .250.'
+    """
+    note = threshold_note(thresholds)
+    if not isinstance(thresholds, Thresholds):
+        return note
+    values = (f'{c} {thresholds.values[c]:.3f}'.replace(' 0.', ' .') for c in classes)
+    return f'{note[:-1]}: {", ".join(values)}.'
+
+
+def cuts_of(thresholds: Thresholds | float | None, classes: Sequence[str]) -> np.ndarray:
+    """Return the threshold of each class, shape (C,).
+
+    Example:
+        >>> cuts_of(0.3, ['N', 'M']).tolist(), cuts_of(None, ['N']).tolist()
+        ([0.3, 0.3], [0.5])
+    """
+    values = thresholds.values if isinstance(thresholds, Thresholds) else thresholds
+    return thresholds_of(DEFAULT if values is None else values, classes)

@@ -15,7 +15,6 @@ from mmengine.registry import init_default_scope
 from realmnet.curation.synthetic import is_synthetic
 from realmnet.engine.config import apply_options, datasets
 from realmnet.errors import InputError
-from realmnet.experiments.options import check_options
 from realmnet.experiments.quick import make_quick
 from realmnet.experiments.record import (
     Record,
@@ -98,7 +97,6 @@ def plan_runs(
             cfg.randomness.seed = seed
             if quick:
                 cfg = make_quick(cfg)
-            check_options(cfg, options or {}, '--cfg-options')
             apply_options(cfg, options or {})
             folder = root / cell.folder / f'seed-{seed}'
             record = _record(sweep, cell, seed, cfg, folder)

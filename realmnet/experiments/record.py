@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mmengine.config import Config
-
 from realmnet.curation.outputs import write_whole
+from realmnet.engine.run_record import first_difference as first_difference
+from realmnet.engine.run_record import plain as plain
 from realmnet.errors import InputError
 
 State = Literal['started', 'failed', 'done']
@@ -83,44 +83,16 @@ def read_record(folder: Path) -> Record | None:
         raise InputError(f'{path}: not a record of tools/sweep.py ({error}); delete it') from None
 
 
-def plain(cfg: Config) -> dict[str, Any]:
-    """Return a config as JSON data: tuples become lists, what JSON lacks becomes its text."""
-    return json.loads(json.dumps(cfg.to_dict(), default=str))
-
-
-def first_difference(old: Any, new: Any, key: str = '') -> str:
-    """Say where two plain configs differ first; empty where they are equal.
-
-    Example:
-        >>> first_difference({'a': {'b': 1}}, {'a': {'b': 2}})
-        'a.b: 1 there, 2 now'
-    """
-    return next(_differences(old, new, key), '')
-
-
-def _differences(old: Any, new: Any, key: str) -> Iterator[str]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for name in dict.fromkeys((*old, *new)):
-            inner = f'{key}.{name}' if key else name
-            yield from _differences(old.get(name, 'nothing'), new.get(name, 'nothing'), inner)
-    elif old != new:
-        yield f'{key}: {_short(old)} there, {_short(new)} now'
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f'{text[:57]}...'
-
-
 def last_checkpoint(folder: Path) -> tuple[Path | None, int]:
     """Return the newest checkpoint below a run's folder and its epoch (None, 0 without one).
 
-    ``last_checkpoint`` holds a path that moving the folder makes stale: only its name counts.
+    Names are looked at, not contents: this is asked every second. Which file a training goes on
+    from is chosen by :func:`realmnet.engine.resume.newest_checkpoint`.
     """
-    pointer = folder / 'last_checkpoint'
-    if not pointer.is_file():
-        return None, 0
-    name = Path(pointer.read_text(encoding='utf-8').strip()).name
-    found = sorted(folder.glob(f'*/{name}'))
-    epoch = re.fullmatch(r'epoch_(\d+)\.pth', name)
-    return (found[-1], int(epoch[1])) if found and epoch else (None, 0)
+    found = [
+        (int(match[1]), path)
+        for path in folder.glob('*/epoch_*.pth')
+        if (match := re.fullmatch(r'epoch_([0-9]+)[.]pth', path.name))
+    ]
+    epoch, path = max(found, default=(0, None))
+    return path, epoch

@@ -10,10 +10,12 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from mmengine.config import Config
 
-from realmnet.curation.label_table import missing_pictures, read_label_table
+from realmnet.curation.label_table import read_label_table
+from realmnet.curation.listed_pictures import missing_pictures
 from realmnet.curation.outputs import make_folder
 from realmnet.curation.protocols import join_tables, read_splits
 from realmnet.curation.synthetic import is_synthetic
+from realmnet.curation.synthetic_marks import MARK
 from realmnet.engine.config import datasets, load_config
 from realmnet.errors import InputError
 from realmnet.experiments.collect import collect, find_run
@@ -32,7 +34,7 @@ from realmnet.reporting.outcome import Outcome
 from realmnet.reporting.page import Section
 from realmnet.reporting.paper import PAPER, Chart, Drawn, Item, Part, draw, misprint_notes
 from realmnet.reporting.style import save_figure
-from realmnet.reporting.tables import Table, write_table
+from realmnet.reporting.tables import Table, mark_table, write_table
 
 
 @dataclass
@@ -189,7 +191,7 @@ def _heat_maps(part: Part, results: Results) -> tuple[Drawn, str, bool]:
     ]
     footer = f'Grad-CAM++ of RealMNet: heat shows what the model uses. {NOTICE}'
     if record.synthetic:
-        footer = f'Synthetic pictures: drawn by a program, of no person. {footer}'
+        footer = f'{MARK} {footer}'
     figure = explanation_sheet(rows, trained.schema.classes, footer)
     return Drawn([], {'fig_5': figure}), f'of {checkpoint}', record.synthetic
 
@@ -225,5 +227,6 @@ def _borders(results: Results) -> tuple[Drawn, str, bool]:
     folder = results.data_root / 'JPEGImages'
     if not folder.is_dir() or missing_pictures(table, folder):
         return Drawn([table_a3(None)]), f'not counted: {folder} lacks pictures', False
-    counts = count_borders(table, folder, Progress('pictures'))
-    return Drawn([table_a3(counts)]), f'counted in {folder}', results.synthetic
+    counted = table_a3(count_borders(table, folder, Progress('pictures')))
+    counted = mark_table(counted) if results.synthetic else counted
+    return Drawn([counted]), f'counted in {folder}', results.synthetic

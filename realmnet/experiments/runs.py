@@ -177,9 +177,8 @@ class Sweeper:
         checkpoint, epoch = last_checkpoint(run.folder)
         if epoch < run.epochs:
             record.tests = {}
-            # By its path: `last_checkpoint` may name a place that the folder was moved from.
-            resume = ['--resume', _shown(checkpoint)] if checkpoint else []
-            command = train_command(run, self.machine, [*resume, *self.arguments])
+            resume = ['--resume'] if checkpoint else []
+            command = train_command(run, self.machine, [*self.arguments, *resume])
             problem = self._call(command, run.folder / 'train.log', slot)
             checkpoint, epoch = last_checkpoint(run.folder)
             if not problem and epoch < run.epochs:

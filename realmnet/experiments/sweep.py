@@ -13,8 +13,8 @@ from mmengine.config import Config
 
 from realmnet.curation.outputs import write_whole
 from realmnet.engine.config import load_config
+from realmnet.engine.options import nested, set_options
 from realmnet.errors import InputError
-from realmnet.experiments.options import nested, set_options
 
 _SPLITS = ('val', 'test')
 _SWEEP_KEYS = {

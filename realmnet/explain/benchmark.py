@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from realmnet.curation.label_table import LabelTable, read_label_table
+from realmnet.curation.pictures import read_any_picture
 from realmnet.curation.synthetic.writer import MASKS, PICTURES, SPLITS, read_record
 from realmnet.errors import InputError
 from realmnet.evaluation.tables import span
@@ -102,14 +102,12 @@ def read_masks(root: Path, name: str, filenames: Sequence[str]) -> np.ndarray:
     masks = []
     for filename in filenames:
         path = (root / MASKS / name / filename).with_suffix('.png')
-        try:
-            with Image.open(path) as mask:
-                masks.append(np.asarray(mask) > 0)
-        except OSError:
+        if not path.is_file():
             raise InputError(
                 f'{path}: no lesion mask there; give a folder made by '
                 'tools/dataset_tools/make_synthetic.py'
-            ) from None
+            )
+        masks.append(read_any_picture(path)[..., 0] > 0)
     return np.stack(masks)
 
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from realmnet.errors import InputError
-from realmnet.evaluation.bootstrap import bootstrap_statistic
+from realmnet.evaluation.bootstrap import ONE_UNIT, bootstrap_statistic, kish
 
 
 def pointing_game(maps: np.ndarray, masks: np.ndarray, tolerance: float = 0.0) -> np.ndarray:
@@ -218,7 +218,8 @@ def mean_interval(
         seed: Seed of the draws.
 
     Returns:
-        Mean, lower and upper end; NaN ends where they are undefined, as for constant values.
+        Mean, lower and upper end; NaN ends where there is no interval: constant values, or a
+        column whose values come from one effective patient.
 
     Example:
         >>> values = np.array([0, 1, 1, 1, 0, 1.0])
@@ -236,7 +237,8 @@ def mean_interval(
         sums = np.where(present, drawn, 0).sum(0)
         return float((sums[counts > 0] / counts[counts > 0]).mean())
 
-    if np.nanmin(values) == np.nanmax(values):
+    unit = np.unique(patients, return_inverse=True)[1]
+    if np.nanmin(values) == np.nanmax(values) or kish(np.isfinite(values), unit).min() < ONE_UNIT:
         return statistic(values, values), float('nan'), float('nan')
     return bootstrap_statistic(statistic, values, values, patients, replicates, seed=seed)
 

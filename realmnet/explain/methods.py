@@ -87,8 +87,10 @@ class Explainer:
     Sources: Grad-CAM (https://arxiv.org/abs/1610.02391), Grad-CAM++
     (https://arxiv.org/abs/1710.11063; the paper's figure 5), LayerCAM (IEEE TIP 2021, which merges
     layers too), HiResCAM (https://arxiv.org/abs/2011.08891), XGrad-CAM
-    (https://arxiv.org/abs/2008.02312), Eigen-CAM (https://arxiv.org/abs/2008.00299), all through
-    pytorch-grad-cam; CSRA (https://arxiv.org/abs/2108.02456).
+    (https://arxiv.org/abs/2008.02312), all through pytorch-grad-cam, and so is ``eigengradcam``:
+    Eigen-CAM (https://arxiv.org/abs/2008.00299) of the gradients times the features. Eigen-CAM
+    itself looks at the features alone, so that all classes would have one map: it is left out.
+    CSRA (https://arxiv.org/abs/2108.02456).
 
     Args:
         model: Classifier whose ``model(inputs)`` are logits, as mmpretrain's ``ImageClassifier``.
@@ -117,7 +119,10 @@ class Explainer:
         views: int | None = None,
     ) -> None:
         if method not in METHODS:
-            raise InputError(f'method {method!r} is unknown: choose from {", ".join(METHODS)}')
+            same = 'eigencam is the same for all classes; ' if method == 'eigencam' else ''
+            raise InputError(
+                f'method {method!r} is unknown: {same}choose from {", ".join(METHODS)}'
+            )
         if method == ATTENTION and not isinstance(model.head, ResidualAttentionHead):
             raise InputError(
                 f'{ATTENTION} needs a model with a ResidualAttentionHead, this one has '

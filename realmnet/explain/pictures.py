@@ -11,9 +11,8 @@ import torch
 
 from realmnet.curation.borders import find_field, square
 from realmnet.curation.label_table import LabelTable
-from realmnet.curation.pictures import list_pictures, read_any_picture
+from realmnet.curation.pictures import list_pictures, read_any_picture, refuse_outward
 from realmnet.deployment.description import Preprocessing
-from realmnet.deployment.picture_model import refuse_outward_link
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import findings_of
 from realmnet.explain.feature_maps import layers_at
@@ -37,11 +36,14 @@ class FoundPicture:
     folder: Path | None = None
 
 
-def find_pictures(places: Iterable[Path]) -> list[FoundPicture]:
+def find_pictures(
+    places: Iterable[Path], unreadable: list[tuple[Path, str]] | None = None
+) -> list[FoundPicture]:
     """List the pictures named and those in the folders named, each once, in order.
 
     Args:
         places: Files and folders.
+        unreadable: As for :func:`realmnet.curation.pictures.list_pictures`.
 
     Raises:
         InputError: If a place does not exist, a folder has no picture, or two pictures have
@@ -50,7 +52,8 @@ def find_pictures(places: Iterable[Path]) -> list[FoundPicture]:
     found: dict[str, FoundPicture] = {}
     for place in places:
         if place.is_dir():
-            new = [FoundPicture(p.as_posix(), place / p, place) for p in list_pictures(place)]
+            inside = list_pictures(place, unreadable)
+            new = [FoundPicture(p.as_posix(), place / p, place) for p in inside]
         elif place.is_file():
             new = [FoundPicture(place.name, place)]
         else:
@@ -140,7 +143,7 @@ def explain_picture(
     if isinstance(picture, Path):
         picture = FoundPicture(picture.name, picture)
     if picture.folder is not None:
-        refuse_outward_link(picture.path, picture.folder)
+        refuse_outward(picture.path, picture.folder)
     known, about = trained.schema.classes, trained.description
     try:
         inputs = trained.inputs([picture.path])

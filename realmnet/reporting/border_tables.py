@@ -9,7 +9,7 @@ import numpy as np
 
 from realmnet.curation.borders import find_field
 from realmnet.curation.label_table import LabelTable
-from realmnet.curation.pictures import read_any_picture
+from realmnet.curation.pictures import read_any_picture, refuse_outward
 from realmnet.curation.sources import order_sources, sources_of
 from realmnet.reporting.dataset_tables import verdict
 from realmnet.reporting.published import load
@@ -57,6 +57,7 @@ def count_borders(
     sources = sources_of(table.patients)
     bordered = np.zeros(len(table), bool)
     for row, name in enumerate(table.filenames):
+        refuse_outward(Path(folder) / name, folder)
         bordered[row] = has_border(read_any_picture(Path(folder) / name))
         if progress:
             progress(row + 1, len(table))

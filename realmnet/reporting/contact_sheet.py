@@ -11,8 +11,11 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from realmnet.curation.content import Content
+from realmnet.curation.pictures import read_any_picture
+from realmnet.curation.synthetic_marks import MARK, any_synthetic
 from realmnet.evaluation.findings import Finding
-from realmnet.reporting.findings_table import NOTICE
+from realmnet.reporting.findings_table import NOTICE, FindingRow
 from realmnet.reporting.style import readable
 
 #: Side of a stored thumbnail, in pixels.
@@ -20,6 +23,11 @@ SIDE = 190
 COLUMNS, ROWS = 7, 6
 _GAP, _TEXT, _TOP, _BOTTOM = 14, 82, 66, 40
 _INK, _GREY, _YES, _NO, _CLOSE = '#1d2730', '#6b7680', '#a8320a', '#2b6a4d', '#d98b00'
+
+
+def thumbnail_path(folder: Path, content: Content) -> Path:
+    """Name the thumbnail of a picture by its content, so that it can be of no other."""
+    return folder / f'{content.digest}.jpg'
 
 
 def write_thumbnail(path: Path, picture: np.ndarray) -> None:
@@ -38,7 +46,7 @@ def write_thumbnail(path: Path, picture: np.ndarray) -> None:
 def write_sheets(
     out: Path,
     thumbnails: Path,
-    findings: Iterable[tuple[str, Finding]],
+    findings: Iterable[FindingRow],
     total: int,
     title: str,
 ) -> list[str]:
@@ -46,8 +54,8 @@ def write_sheets(
 
     Args:
         out: Folder for the pages; pages of an earlier run are replaced.
-        thumbnails: Folder with ``0000000.jpg`` and so on, in the order of ``findings``.
-        findings: Name and finding of each picture.
+        thumbnails: Folder with the files that :func:`thumbnail_path` names.
+        findings: A row for each picture.
         total: How many there are.
         title: Name of the model.
 
@@ -60,7 +68,7 @@ def write_sheets(
     pages = -(-total // each)
     while page := list(islice(remaining, each)):
         number = len(names)
-        images = [thumbnails / f'{number * each + i:07d}.jpg' for i in range(len(page))]
+        images = [thumbnail_path(thumbnails, row.content) for row in page]
         heading = f'{title} · {total:,} pictures · page {number + 1} of {pages}'
         sheet = draw_sheet(images, page, heading)
         names.append(f'sheet_{number + 1:03d}.jpg')
@@ -68,14 +76,12 @@ def write_sheets(
     return names
 
 
-def draw_sheet(
-    images: list[Path], findings: list[tuple[str, Finding]], heading: str
-) -> Image.Image:
+def draw_sheet(images: list[Path], findings: list[FindingRow], heading: str) -> Image.Image:
     """Draw one page.
 
     Args:
         images: Thumbnails; one that is missing leaves a grey field.
-        findings: Name and finding of each.
+        findings: Row of each.
         heading: First line of the page.
     """
     columns = min(COLUMNS, len(findings))
@@ -85,30 +91,34 @@ def draw_sheet(
     sheet = Image.new('RGB', (width, height), 'white')
     draw = ImageDraw.Draw(sheet)
     draw.text((_GAP, 12), 'Findings', fill=_INK, font=_font(20, bold=True))
+    if any_synthetic(name for name, *_ in findings):
+        draw.text((_GAP + 112, 18), MARK, fill=_YES, font=_font(12, bold=True))
     draw.text((_GAP, 38), heading, fill=_GREY, font=_font(13))
-    for i, (image, (name, finding)) in enumerate(zip(images, findings, strict=True)):
+    for i, (image, (name, finding, _)) in enumerate(zip(images, findings, strict=True)):
         x = _GAP + i % columns * (SIDE + _GAP)
         y = _TOP + i // columns * (SIDE + _TEXT + _GAP)
         _cell(sheet, draw, x, y, image, name, finding)
-    foot = f'{NOTICE} Amber: too close to call.'
+    foot = f'{NOTICE} Amber: too close to call. Grey: ungradable.'
     draw.text((_GAP, height - 28), foot, fill=_INK, font=_font(13, bold=True))
     return sheet
 
 
 def _cell(sheet, draw, x, y, image, name, finding) -> None:
     if image.is_file():
-        with Image.open(image) as picture:
-            sheet.paste(picture, (x, y))
+        sheet.paste(Image.fromarray(read_any_picture(image)), (x, y))
     else:
         draw.rectangle((x, y, x + SIDE, y + SIDE), fill='#e4e7ea')
-    if finding.uncertain:
-        draw.rectangle((x - 3, y - 3, x + SIDE + 2, y + SIDE + 2), outline=_CLOSE, width=3)
+    if finding.uncertain or finding.ungradable:
+        colour = _GREY if finding.ungradable else _CLOSE
+        draw.rectangle((x - 3, y - 3, x + SIDE + 2, y + SIDE + 2), outline=colour, width=3)
     small, bold = _font(11), _font(12, bold=True)
     lines = [(line, small, _GREY) for line in _two_lines(name, small)]
     lines.append((_fitting(headline(finding), bold), bold, _INK))
     if finding.pathologic_myopia is not None:
         word, colour = ('yes', _YES) if finding.pathologic_myopia else ('no', _NO)
         lines.append((f'pathologic myopia {word} ({finding.diagnosis_score:.2f})', small, colour))
+    if finding.ungradable:
+        lines.append((_fitting(', '.join(finding.ungradable), small), small, _INK))
     if finding.uncertain:
         lines.append((_fitting(f'? {", ".join(finding.uncertain)}', small), small, _CLOSE))
     for number, (text, font, colour) in enumerate(lines):
@@ -119,11 +129,15 @@ def headline(finding: Finding) -> str:
     """Say what was found, in short.
 
     Example:
+        >>> headline(Finding({'M': 0.9}, (), None, None, 0.9, None, (), ('too dark',)))
+        'ungradable'
         >>> headline(Finding({'N': 0.2, 'M': 0.9}, ('M',), None, None, 0.9, True, ()))
         'M .90'
         >>> headline(Finding({'N': 0.2, 'D': 0.1}, (), None, None, None, None, ()))
         'none (N .20)'
     """
+    if finding.ungradable:
+        return 'ungradable'
     if finding.grade is not None:
         staphyloma = {True: ' · staphyloma', False: ' · no staphyloma', None: ''}
         return readable(finding.grade) + staphyloma[finding.staphyloma]

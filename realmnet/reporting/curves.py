@@ -10,9 +10,19 @@ from matplotlib.figure import Figure
 from scipy import stats
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from realmnet.evaluation.bootstrap import ONE_UNIT, kish
 from realmnet.evaluation.metrics import class_metrics
 from realmnet.evaluation.predictions import Predictions
-from realmnet.reporting.style import COLOURS, FAINT, grid_of, paper_style, readable, unit_square
+from realmnet.evaluation.thresholds import Thresholds, cuts_of, threshold_caption
+from realmnet.reporting.style import (
+    COLOURS,
+    FAINT,
+    caption,
+    grid_of,
+    paper_style,
+    readable,
+    unit_square,
+)
 
 _AXES = {
     'roc': ('1 - specificity', 'sensitivity', 'AUROC'),
@@ -20,23 +30,32 @@ _AXES = {
 }
 
 
-def ranking_curves(sets: Mapping[str, Predictions], kind: str, threshold: float = 0.5) -> Figure:
+def ranking_curves(
+    sets: Mapping[str, Predictions],
+    kind: str,
+    thresholds: Mapping[str, Thresholds | float | None] | None = None,
+) -> Figure:
     """Draw ROC or precision-recall curves.
 
     One model: all classes in one panel. Several: a panel a class. A dot marks the decisions at
-    the threshold. Classes without positives (ROC: or without negatives) have no curve.
+    the threshold of the class, which the caption names. Classes without positives (ROC: or
+    without negatives) have no curve.
 
     Args:
         sets: Model name to its predictions, all of the same classes.
         kind: ``'roc'`` or ``'pr'``.
-        threshold: Of the dots.
+        thresholds: Those of each model, from :func:`thresholds.find_thresholds`; .5 where left
+            out.
 
     Returns:
         The figure; see :func:`realmnet.reporting.style.save`.
     """
     x, y, metric = _AXES[kind]
     values = {name: class_metrics(p.truth, p.scores)[metric] for name, p in sets.items()}
-    classes = next(iter(sets.values())).classes
+    first = next(iter(sets.values()))
+    classes, positives = first.classes, first.truth.sum(0)
+    chosen = {name: (thresholds or {}).get(name) for name in sets}
+    cuts = {name: cuts_of(chosen[name], classes) for name in sets}
     with paper_style():
         if len(sets) == 1:
             ((name, predictions),) = sets.items()
@@ -44,20 +63,30 @@ def ranking_curves(sets: Mapping[str, Predictions], kind: str, threshold: float 
             axes = figure.subplots()
             for c, label in enumerate(classes):
                 value = values[name][c]
-                text = f'{readable(label)}  {value:.3f}'
-                _curve(axes, predictions, c, kind, COLOURS[c % len(COLOURS)], text, threshold)
+                text = f'{readable(label)}  {_digits(value)}  ({positives[c]:,})'
+                colour = COLOURS[c % len(COLOURS)]
+                _curve(axes, predictions, c, kind, colour, text, cuts[name][c])
             _finish(axes, kind, x, y)
-            axes.legend(title=f'class and {metric}', loc='center left', bbox_to_anchor=(1.02, 0.5),
-                        alignment='left', handlelength=1.4)  # fmt: skip
+            if len(classes) > 1:
+                mean = f'mean  {_digits(_mean(values[name]))}'
+                axes.plot([], [], color='none', label=mean)
+            axes.legend(
+                title=f'class, {metric} (positives)',
+                loc='center left',
+                bbox_to_anchor=(1.02, 0.5),
+                alignment='left',
+                handlelength=1.4,
+            )
+            caption(figure, _below(sets, chosen), predictions.synthetic)
             return figure
         figure, panels = grid_of(len(classes), 1.8, 2.1)
         for c, label in enumerate(classes):
             for i, (name, predictions) in enumerate(sets.items()):
                 value = values[name][c]
-                text = f'{value:.3f}'
-                _curve(panels[c], predictions, c, kind, COLOURS[i], text, threshold)
+                colour = COLOURS[i % len(COLOURS)]
+                _curve(panels[c], predictions, c, kind, colour, _digits(value), cuts[name][c])
             _finish(panels[c], kind, x if c >= len(classes) - 4 else '', y if c % 4 == 0 else '')
-            panels[c].set_title(readable(label))
+            panels[c].set_title(f'{readable(label)} ({positives[c]:,})')
             corner = 'lower right' if kind == 'roc' else 'lower left'
             panels[c].legend(title=metric, loc=corner, handlelength=1.2, alignment='left',
                              borderaxespad=0.2, frameon=True, framealpha=0.7,
@@ -69,7 +98,42 @@ def ranking_curves(sets: Mapping[str, Predictions], kind: str, threshold: float 
                               alignment='left')  # fmt: skip
         else:
             figure.legend(lines, list(sets), loc='outside lower center', ncols=len(sets))
+        means = (f'{name} {_digits(_mean(values[name]))}' for name in sets)
+        text = f'Mean {metric}: {", ".join(means)}. {_below(sets, chosen)}'
+        caption(figure, text, first.synthetic)
         return figure
+
+
+def _below(sets: Mapping[str, Predictions], chosen: Mapping[str, Thresholds | float | None]) -> str:
+    """What the dots are, and of how many pictures."""
+    first = next(iter(sets.values()))
+    notes = {name: threshold_caption(chosen[name], first.classes) for name in sets}
+    if len(set(notes.values())) == 1:
+        cuts = notes[next(iter(sets))]
+    else:
+        cuts = ' '.join(f'{name}: {note}' for name, note in notes.items())
+    return f'{how_many(first)} In brackets: positive pictures. Dots: the decisions. {cuts}'
+
+
+def how_many(predictions: Predictions) -> str:
+    """Say how many pictures and patients a figure rests on.
+
+    Example:
+        >>> names = np.array(['a', 'b'])
+        >>> ones = np.ones((2, 1))
+        >>> how_many(Predictions(names, np.array(['x', 'x']), ones, ones, ('M',)))
+        '2 pictures of 1 patient.'
+    """
+    patients = len(set(predictions.patients))
+    return f'{len(predictions):,} pictures of {patients:,} patient{"s" * (patients != 1)}.'
+
+
+def _digits(value: float) -> str:
+    return f'{value:.3f}' if np.isfinite(value) else '–'
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
 
 
 def _curve(
@@ -80,19 +144,26 @@ def _curve(
         axes.plot([], [], color=colour, label=text, gid='model')
         return
     if kind == 'roc':
-        x, y, cuts = roc_curve(truth, scores)
+        x, y, _ = roc_curve(truth, scores)
         axes.plot(x, y, color=colour, label=text, gid='model')
     else:
-        precision, recall, cuts = precision_recall_curve(truth, scores)
+        precision, recall, _ = precision_recall_curve(truth, scores)
         x, y = recall[:-1], precision[:-1]
         found = x > 0  # before the first positive, precision is 0 at recall 0: no part of the AP
         axes.step(np.r_[x[found], 0], np.r_[y[found], y[found][-1]], where='post', color=colour,
                   label=text, gid='model')  # fmt: skip
-    at = np.flatnonzero(cuts >= cut)
-    if len(at):
-        place = at[-1] if kind == 'roc' else at[0]
-        axes.plot(x[place], y[place], 'o', color=colour, markersize=3.5, markeredgecolor='white',
-                  markeredgewidth=0.5, zorder=3)  # fmt: skip
+    # Counted, not looked up on the curve, which leaves out points on straight pieces.
+    claimed = scores >= cut
+    hits = (claimed & (truth == 1)).sum()
+    recall = hits / (truth == 1).sum()
+    if kind == 'roc':
+        place = (claimed & (truth == 0)).sum() / (truth == 0).sum(), recall
+    elif claimed.any():
+        place = recall, hits / claimed.sum()
+    else:
+        return  # no decision for the class has no precision
+    look = dict(color=colour, markersize=3.5, markeredgecolor='white', markeredgewidth=0.5)
+    axes.plot(*place, 'o', zorder=3, **look)
 
 
 def _finish(axes: Axes, kind: str, x: str, y: str) -> None:
@@ -104,9 +175,10 @@ def _finish(axes: Axes, kind: str, x: str, y: str) -> None:
 def calibration_curves(sets: Mapping[str, Predictions], bins: int = 10) -> Figure:
     """Draw how often classes are present against what the scores say.
 
-    One panel a class; dots are bins of equal width with the 95 % Wilson interval of the share
-    (images taken as independent), the bars below the number of images in each bin (first model).
-    The number of each panel is the calibration error.
+    One panel a class; dots are bins of equal width with the 95 % Wilson interval of the share,
+    for the effective number of patients in the bin
+    (:func:`realmnet.evaluation.bootstrap.kish`; one has no interval), the bars below the number
+    of images in each bin (first model). The number of each panel is the calibration error.
 
     Args:
         sets: Model name to its predictions.
@@ -115,7 +187,8 @@ def calibration_curves(sets: Mapping[str, Predictions], bins: int = 10) -> Figur
     Returns:
         The figure.
     """
-    classes = next(iter(sets.values())).classes
+    first = next(iter(sets.values()))
+    classes = first.classes
     errors = {name: class_metrics(p.truth, p.scores)['calibration'] for name, p in sets.items()}
     with paper_style():
         figure, panels = grid_of(len(classes), 1.8, 2.1)
@@ -124,8 +197,9 @@ def calibration_curves(sets: Mapping[str, Predictions], bins: int = 10) -> Figur
             axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.7, linestyle='--', zorder=0)
             for i, (name, predictions) in enumerate(sets.items()):
                 mean, share, low, high, count = _bins(predictions, c, bins)
-                text = f'{errors[name][c]:.3f}'
-                axes.errorbar(mean, share, (share - low, high - share), color=COLOURS[i],
+                text = _digits(errors[name][c])
+                colour = COLOURS[i % len(COLOURS)]
+                axes.errorbar(mean, share, (share - low, high - share), color=colour,
                               marker='o', markersize=3, linewidth=1, elinewidth=0.7, label=text,
                               gid='model', clip_on=False)  # fmt: skip
                 if i == 0:
@@ -147,6 +221,15 @@ def calibration_curves(sets: Mapping[str, Predictions], bins: int = 10) -> Figur
                               alignment='left')  # fmt: skip
         elif len(sets) > 1:
             figure.legend(handles, list(sets), loc='outside lower center', ncols=len(sets))
+        means = ', '.join(
+            f'{f"{name} " * (len(sets) > 1)}{_digits(_mean(errors[name]))}' for name in sets
+        )
+        text = (
+            f'{how_many(first)} {bins} bins of equal width; grey: pictures in a bin. Bars: 95 % '
+            'Wilson interval for the effective number of patients (none for one). Mean '
+            f'calibration error: {means}. No threshold is used.'
+        )
+        caption(figure, text, first.synthetic)
         return figure
 
 
@@ -155,9 +238,11 @@ def _bins(predictions: Predictions, c: int, bins: int) -> tuple[np.ndarray, ...]
     inside = np.minimum((scores * bins).astype(int), bins - 1)
     count = np.bincount(inside, minlength=bins)
     used = count > 0
-    total = count[used]
-    mean = np.bincount(inside, weights=scores, minlength=bins)[used] / total
-    share = np.bincount(inside, weights=truth, minlength=bins)[used] / total
+    mean = np.bincount(inside, weights=scores, minlength=bins)[used] / count[used]
+    share = np.bincount(inside, weights=truth, minlength=bins)[used] / count[used]
+    patient = np.unique(predictions.patients.astype(str), return_inverse=True)[1]
+    total = kish(inside[:, None] == np.flatnonzero(used), patient)
+    total = np.where(total < ONE_UNIT, np.nan, total)
     z = stats.norm.isf(0.025)
     centre = (share + z**2 / 2 / total) / (1 + z**2 / total)
     reach = z / (1 + z**2 / total) * np.sqrt(share * (1 - share) / total + z**2 / 4 / total**2)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from realmnet.curation.identifiers import SPELLINGS, shared, spelling
 from realmnet.curation.label_table import (
     PSMM,
     LabelSchema,
     LabelTable,
-    missing_pictures,
     read_label_table,
 )
+from realmnet.curation.listed_pictures import missing_pictures
 from realmnet.curation.outputs import staged
-from realmnet.curation.pictures import read_any_picture
+from realmnet.curation.pictures import read_any_picture, refuse_outward
 from realmnet.curation.protocols import (
     IMAGE_SETS,
     PUBLISHED_RESAMPLED,
@@ -26,6 +28,8 @@ from realmnet.curation.protocols import (
 )
 from realmnet.curation.sources import sources_of
 from realmnet.curation.statistics import class_counts, label_flows, read_people
+from realmnet.curation.synthetic import is_synthetic
+from realmnet.curation.synthetic_marks import any_synthetic
 from realmnet.errors import InputError
 from realmnet.reporting.dataset_figures import (
     draw_class_counts,
@@ -34,8 +38,8 @@ from realmnet.reporting.dataset_figures import (
     draw_samples,
 )
 from realmnet.reporting.dataset_tables import protocol_tables, table_a1, table_a2
-from realmnet.reporting.style import save_figure
-from realmnet.reporting.tables import Table, write_table
+from realmnet.reporting.style import mark_synthetic, save_figure
+from realmnet.reporting.tables import Table, mark_table, write_table
 
 
 def write_report(
@@ -48,9 +52,9 @@ def write_report(
 ) -> list[Path]:
     """Write Tables A1, A2, 5, 6, 7 and Figures 2a, 2b, A1b, A2.
 
-    What cannot be made is left out: the protocols where there are fewer than two sources or IDs
-    name none, Fig. 2b where the schema has not two exclusive groups, A1b without pictures, A2
-    without ages.
+    All of them say so where the pictures are synthetic. What cannot be made is left out: the
+    protocols where there are fewer than two sources or IDs name none, Fig. 2b where the schema has
+    not two exclusive groups, A1b without pictures, A2 without ages.
 
     Args:
         data_root: Holds ``ImageSets/Main``.
@@ -92,7 +96,8 @@ def dataset_contents(
     """
     splits = read_splits(data_root, schema)
     table, rows = join_tables(splits)
-    whole = 'PSMM' if table.schema.name == 'PSMM' else table.schema.name
+    synthetic = is_synthetic(data_root) or any_synthetic(table.patients, table.filenames)
+    whole = f'{"synthetic " * synthetic}{table.schema.name}'
     tables = [table_a1(table, whole), table_a2(splits['train'].labels, table.schema)]
     sources = set(sources_of(table.patients))
     if len(sources) > 1 and '' not in sources:
@@ -107,6 +112,10 @@ def dataset_contents(
         figures['fig_A1b'] = samples
     if ages is not None:
         figures['fig_A2'] = draw_people(ages, source or whole)
+    if synthetic:
+        tables = [mark_table(item) for item in tables]
+        for figure in figures.values():
+            mark_synthetic(figure)
     return tables, figures
 
 
@@ -122,6 +131,12 @@ def _people(path: str | Path | None, patients, source: str | None):
         return None
     people = read_people(path)
     known = set(patients)
+    _, alike = shared(known, people['ID'], spelling)
+    if alike := [pair for pair in alike if pair[1] not in known]:
+        raise InputError(
+            f'{path}: ID {alike[0][1]!r} is not in the label files, but {alike[0][0]!r} is; they '
+            f'differ only by {SPELLINGS} ({len(alike)} such ID(s)); write ID as there'
+        )
     chosen = people['ID'].isin(known)
     if source:
         chosen &= sources_of(people['ID']) == source
@@ -141,4 +156,9 @@ def _samples(table: LabelTable, folder: Path) -> Figure | None:
     present = [row for row, name in enumerate(table.filenames) if name not in missing]
     if not present:
         return None
-    return draw_samples(table.take(present), lambda name: read_any_picture(folder / name))
+
+    def read(name: str) -> np.ndarray:
+        refuse_outward(folder / name, folder)
+        return read_any_picture(folder / name)
+
+    return draw_samples(table.take(present), read)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from string import Template
@@ -14,8 +12,9 @@ from typing import Any
 
 from realmnet.deployment.description import ModelDescription
 from realmnet.evaluation.findings import Finding, UnitFinding, Units
-from realmnet.reporting.contact_sheet import headline
-from realmnet.reporting.findings_table import NOTICE
+from realmnet.reporting.contact_sheet import headline, thumbnail_path
+from realmnet.reporting.findings_summary import Summary
+from realmnet.reporting.findings_table import NOTICE, FindingRow
 from realmnet.reporting.style import readable
 
 #: Rows of a table on the page, and those of them with a picture; the CSV files hold all.
@@ -23,43 +22,10 @@ MOST_ROWS, MOST_PICTURES = 2000, 500
 _TEMPLATE = Path(__file__).with_name('findings_report.html')
 
 
-@dataclass
-class Summary:
-    """Counts over pictures.
-
-    Attributes:
-        pictures: All.
-        found: Class to pictures in which it was found.
-        grades: Grade to pictures.
-        staphyloma: Pictures with staphyloma; None if the classes do not tell.
-        disease: Pictures with pathologic myopia; None if the classes do not tell.
-        uncertain: Pictures with a decision that is too close to call.
-    """
-
-    pictures: int = 0
-    found: Counter = field(default_factory=Counter)
-    grades: Counter = field(default_factory=Counter)
-    staphyloma: int | None = None
-    disease: int | None = None
-    uncertain: int = 0
-
-    def add(self, finding: Finding) -> None:
-        """Count one picture."""
-        self.pictures += 1
-        self.found.update(finding.found)
-        self.uncertain += bool(finding.uncertain)
-        if finding.grade is not None:
-            self.grades[finding.grade] += 1
-        if finding.staphyloma is not None:
-            self.staphyloma = (self.staphyloma or 0) + finding.staphyloma
-        if finding.pathologic_myopia is not None:
-            self.disease = (self.disease or 0) + finding.pathologic_myopia
-
-
 def write_report(
     path: Path,
     thumbnails: Path,
-    findings: Callable[[], Iterable[tuple[str, Finding]]],
+    findings: Callable[[], Iterable[FindingRow]],
     description: ModelDescription,
     summary: Summary,
     units: Units,
@@ -70,8 +36,9 @@ def write_report(
 
     Args:
         path: File to write.
-        thumbnails: Folder with ``0000000.jpg`` and so on, in the order of the findings.
-        findings: Gives name and finding of each picture, from the first on.
+        thumbnails: Folder with the files that
+            :func:`realmnet.reporting.contact_sheet.thumbnail_path` names.
+        findings: Gives the row of each picture, from the first on.
         description: The model's.
         summary: Counts.
         units: Eyes and patients.
@@ -103,6 +70,7 @@ def write_report(
 def _about(description: ModelDescription, settings: dict[str, Any]) -> str:
     size = description.preprocessing.size
     parts = [f'{size} x {size} px']
+    parts += [] if description.input_check else ['NO INPUT CHECK']
     parts += ['black border cropped'] if description.preprocessing.crop_border else []
     parts += ['averaged with the mirror image'] if settings['flip'] else []
     chosen = description.thresholds
@@ -123,6 +91,7 @@ def _cards(summary: Summary, problems: list) -> Iterator[str]:
     if summary.staphyloma is not None:
         cards.append(('with staphyloma', summary.staphyloma, ''))
     cards.append(('too close to call', summary.uncertain, 'close'))
+    cards.append(('ungradable', summary.ungradable, ''))
     cards.append(('could not be read', len(problems), ''))
     yield '<section class="cards">'
     for text, number, kind in cards:
@@ -133,10 +102,17 @@ def _cards(summary: Summary, problems: list) -> Iterator[str]:
 def _bars(description: ModelDescription, summary: Summary) -> Iterator[str]:
     """Draw how often each class was found."""
     names = dict(zip(description.classes, description.class_names, strict=True))
-    yield '<section><h2>Found in how many pictures</h2><table class="bars">'
+    yield '<section><h2>Found in how many pictures</h2>'
+    if summary.ungradable:
+        reasons = ', '.join(f'{reason} {n:,}' for reason, n in summary.reasons.most_common())
+        yield (
+            f'<p class="small">{summary.ungradable:,} of {summary.pictures:,} pictures are '
+            f'ungradable ({html.escape(reasons)}) and not counted here.</p>'
+        )
+    yield '<table class="bars">'
     for name in description.classes:
         number = summary.found[name]
-        share = 100 * number / max(1, summary.pictures)
+        share = 100 * number / max(1, summary.gradable)
         label = f'{name} {names[name]}' if names[name] != name else name
         yield (
             f'<tr><th>{html.escape(label)}</th><td><i style="width:{share:.1f}%"></i></td>'
@@ -146,12 +122,13 @@ def _bars(description: ModelDescription, summary: Summary) -> Iterator[str]:
 
 
 def _units(units: Units, unit: str) -> Iterator[str]:
-    rows = list(islice(units.findings(unit), MOST_ROWS + 1))
+    findings = iter(units.findings(unit))
+    rows = list(islice(findings, MOST_ROWS))
     if not rows:
         return
+    number = len(rows) + sum(1 for _ in findings)
     told = any(row.grade is not None for row in rows)
-    number = f'{len(rows):,}' if len(rows) <= MOST_ROWS else f'more than {MOST_ROWS:,}'
-    yield f'<details><summary>By {unit} ({number})</summary>'
+    yield f'<details><summary>By {unit} ({number:,})</summary>'
     if units.unnamed[unit]:
         yield (
             f'<p class="small">{units.unnamed[unit]:,} pictures are left out, whose names do not '
@@ -160,18 +137,20 @@ def _units(units: Units, unit: str) -> Iterator[str]:
     yield f'<table class="rows"><thead><tr><th>{unit}</th><th class="n">pictures</th>'
     yield '<th>worst grade</th><th>staphyloma</th>' if told else ''
     yield '<th>pathologic myopia</th></tr></thead><tbody>'
-    for row in rows[:MOST_ROWS]:
+    for row in rows:
         yield f'<tr><td>{html.escape(row.name)}</td><td class="n">{row.images}</td>'
         if told:
             yield f'<td>{readable(row.grade or "")}</td><td>{_word(row.staphyloma)}</td>'
-        yield f'<td>{_diagnosis(row, row.uncertain)}</td></tr>\n'
+        refused = f'{row.ungradable} ungradable' if row.gradable else 'ungradable'
+        note = f'<span class="u">{refused}</span>' if row.ungradable else ''
+        yield f'<td>{_diagnosis(row, row.uncertain)}{note}</td></tr>\n'
     yield '</tbody></table>'
-    yield _more(rows, f'{unit}s.csv')
+    yield _more(number, f'{unit}s.csv')
     yield '</details>\n'
 
 
 def _pictures(
-    findings: Iterable[tuple[str, Finding]],
+    findings: Iterable[FindingRow],
     thumbnails: Path,
     description: ModelDescription,
     summary: Summary,
@@ -185,24 +164,26 @@ def _pictures(
     yield '' if summary.disease is None else '<th>pathologic myopia</th>'
     yield ''.join(f'<th class="s">{html.escape(c)}</th>' for c in description.classes)
     yield '</tr></thead><tbody>'
-    for number, (name, finding) in enumerate(islice(findings, MOST_ROWS)):
+    for number, (name, finding, content) in enumerate(islice(findings, MOST_ROWS)):
         image = ''
-        thumbnail = thumbnails / f'{number:07d}.jpg'
+        thumbnail = thumbnail_path(thumbnails, content)
         if number < MOST_PICTURES and thumbnail.is_file():
             data = base64.b64encode(thumbnail.read_bytes()).decode('ascii')
             image = f'<img alt="" src="data:image/jpeg;base64,{data}">'
-        close = ', '.join(finding.uncertain)
-        yield f'<tr{" class=close" if close else ""}><td class="p">{image}</td>'
+        close, refused = ', '.join(finding.uncertain), ', '.join(finding.ungradable)
+        kind = ' class=refused' if refused else ' class=close' if close else ''
+        yield f'<tr{kind}><td class="p">{image}</td>'
         yield f'<td class="f">{html.escape(name)}</td><td>{html.escape(headline(finding))}'
+        yield f'<span class="u">{html.escape(refused)}</span>' if refused else ''
         yield f'<span class="q">? {html.escape(close)}</span></td>' if close else '</td>'
         if summary.disease is not None:
             yield f'<td>{_diagnosis(finding, False)}</td>'
         yield ''.join(_score(c, finding) for c in description.classes) + '</tr>\n'
-    yield '</tbody></table>'
-    if summary.pictures > MOST_ROWS:
+    yield '</tbody></table>' + _more(summary.pictures, 'findings.csv')
+    if summary.pictures > MOST_PICTURES:
         yield (
-            f'<p class="small">The first {MOST_ROWS:,} of {summary.pictures:,}; all are in '
-            'findings.csv.</p>'
+            f'<p class="small">Small pictures stand beside the first {MOST_PICTURES:,} of '
+            f'{summary.pictures:,}; all are on the contact sheets.</p>'
         )
     yield '</section>\n'
 
@@ -213,13 +194,13 @@ def _problems(problems: list[tuple[str, str]]) -> Iterator[str]:
     yield '<section><h2>Could not be read</h2><ul>'
     for _, problem in problems[:MOST_ROWS]:
         yield f'<li>{html.escape(problem)}</li>\n'
-    yield '</ul>' + _more(problems, 'problems.csv') + '</section>\n'
+    yield '</ul>' + _more(len(problems), 'problems.csv') + '</section>\n'
 
 
-def _more(rows: list, file: str) -> str:
-    if len(rows) <= MOST_ROWS:
+def _more(number: int, file: str) -> str:
+    if number <= MOST_ROWS:
         return ''
-    return f'<p class="small">The first {MOST_ROWS:,}; all are in {file}.</p>'
+    return f'<p class="small">The first {MOST_ROWS:,} of {number:,}; all are in {file}.</p>'
 
 
 def _score(name: str, finding: Finding) -> str:

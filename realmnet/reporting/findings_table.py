@@ -11,21 +11,39 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from realmnet.curation.class_names import SCORE
+from realmnet.curation.content import Content
+from realmnet.curation.csv_files import from_spreadsheet, spreadsheet_safe
 from realmnet.curation.label_table import LabelSchema, schema_of
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError
 from realmnet.evaluation.decoding import graded_scale
 from realmnet.evaluation.diagnosis import has_diagnosis
 from realmnet.evaluation.findings import Finding, UnitFinding
-from realmnet.evaluation.predictions import SCORE
 
 NOTICE = 'Research software, not a medical device.'
 UNIT_COLUMNS = ['images', 'grade', 'staphyloma', 'pathologic_myopia_score',
-                'pathologic_myopia', 'uncertain', 'notice']  # fmt: skip
-# What a spreadsheet takes for a formula, and the quote that says it is none.
-_FORMULA = ('=', '+', '-', '@', "'")
+                'pathologic_myopia', 'uncertain', 'ungradable', 'notice']  # fmt: skip
+#: Spreadsheets take a file for UTF-8 if it begins with a mark; readers of this encoding do without.
+ENCODING = 'utf-8-sig'
+# What tables of earlier versions lack.
+_LATER = ('ungradable', 'size', 'digest')
+
+
+class FindingRow(NamedTuple):
+    """A row of ``findings.csv``.
+
+    Attributes:
+        name: Display name of the picture.
+        finding: What was found.
+        content: Of the picture's file; None in a table of an earlier version.
+    """
+
+    name: str
+    finding: Finding
+    content: Content | None
 
 
 def display_name(path: str | Path) -> str:
@@ -48,80 +66,81 @@ def display_name(path: str | Path) -> str:
     )
 
 
-def spreadsheet_safe(text: str) -> str:
-    """Put a quote before what a spreadsheet would calculate; :func:`from_spreadsheet` undoes it.
-
-    Example:
-        >>> spreadsheet_safe('=1+1.jpg'), spreadsheet_safe('a.jpg')
-        ("'=1+1.jpg", 'a.jpg')
-    """
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def from_spreadsheet(text: str) -> str:
-    """Undo :func:`spreadsheet_safe`."""
-    return text.removeprefix("'")
-
-
 def columns(classes: Sequence[str] | LabelSchema) -> list[str]:
-    """Columns of ``findings.csv``; those that the classes do not tell are left out.
+    r"""Columns of ``findings.csv``; those that the classes do not tell are left out.
 
     Args:
         classes: The schema of the model, or bare names; see :func:`schema_of`.
 
     Example:
-        >>> columns(LabelSchema('ODIR-5K', ('M',), diagnosis=('M',)))[3:]
-        ['M_score', 'found', 'pathologic_myopia_score', 'pathologic_myopia', 'uncertain', 'notice']
+        >>> columns(LabelSchema('ODIR-5K', ('M',), diagnosis=('M',)))[3:8]
+        ['M_score', 'found', 'pathologic_myopia_score', 'pathologic_myopia', 'uncertain']
         >>> columns(['M'])[3:]
-        ['M_score', 'found', 'uncertain', 'notice']
+        ['M_score', 'found', 'uncertain', 'ungradable', 'size', 'digest', 'notice']
     """
     schema = schema_of(classes)
     names = ['filename', 'patient', 'eye', *(c + SCORE for c in schema.classes), 'found']
     names += ['grade', 'staphyloma'] if graded_scale(schema) else []
     names += ['pathologic_myopia_score', 'pathologic_myopia'] if has_diagnosis(schema) else []
-    return [*names, 'uncertain', 'notice']
+    return [*names, 'uncertain', *_LATER, 'notice']
 
 
-def to_row(name: str, finding: Finding, names: PictureNames = AUTOMATIC) -> dict[str, str]:
+def to_row(
+    name: str,
+    finding: Finding,
+    content: Content | None = None,
+    names: PictureNames = AUTOMATIC,
+) -> dict[str, str]:
     """Turn a finding into the cells of its row; ``name`` is a :func:`display_name`."""
     patient = names.read(name).patient
     row = {
         'filename': name,
         'patient': patient or '',
         'eye': names.eye(name, patient) or '',
-        'found': ' '.join(finding.found),
+        'found': _separator(finding.scores).join(finding.found),
         'grade': finding.grade or '',
         'staphyloma': _flag(finding.staphyloma),
         'pathologic_myopia_score': _number(finding.diagnosis_score),
         'pathologic_myopia': _flag(finding.pathologic_myopia),
         'uncertain': '; '.join(finding.uncertain),
+        'ungradable': '; '.join(finding.ungradable),
+        'size': str(content.size) if content else '',
+        'digest': content.digest if content else '',
         'notice': NOTICE,
     }
     row |= {c + SCORE: _number(s) for c, s in finding.scores.items()}
     return {column: spreadsheet_safe(cell) for column, cell in row.items()}
 
 
-def from_row(row: Mapping[str, str], classes: Sequence[str] | LabelSchema) -> tuple[str, Finding]:
-    """Read a row back: the name and the finding."""
+def _separator(classes: Iterable[str]) -> str:
+    """What stands between the classes found: a space, unless a class has one in its name."""
+    return '; ' if any(' ' in name for name in classes) else ' '
+
+
+def from_row(row: Mapping[str, str], classes: Sequence[str] | LabelSchema) -> FindingRow:
+    """Read a row back."""
     schema = schema_of(classes)
     row = {column: from_spreadsheet(cell) for column, cell in row.items()}
     # a class may have this name where there is no diagnosis
     score = row['pathologic_myopia_score'] if has_diagnosis(schema) else ''
-    return row['filename'], Finding(
+    finding = Finding(
         {c: float(row[c + SCORE]) for c in schema.classes},
-        tuple(row['found'].split()),
+        tuple(filter(None, row['found'].split(_separator(schema.classes)))),
         row.get('grade') or None,
         _flagged(row.get('staphyloma')),
         float(score) if score else None,
         _flagged(row.get('pathologic_myopia')),
         tuple(filter(None, row['uncertain'].split('; '))),
+        tuple(filter(None, row.get('ungradable', '').split('; '))),
     )
+    content = Content.parse(row['size'], row['digest']) if row.get('digest') else None
+    return FindingRow(row['filename'], finding, content)
 
 
 def read_findings(
     path: str | os.PathLike, classes: Sequence[str] | LabelSchema
-) -> Iterator[tuple[str, Finding]]:
-    """Yield name and finding of each row of ``findings.csv``, one at a time.
+) -> Iterator[FindingRow]:
+    """Yield each row of ``findings.csv``, one at a time; those of earlier versions, too.
 
     Args:
         path: The file.
@@ -130,10 +149,11 @@ def read_findings(
     Raises:
         InputError: If the columns are others, or a row is damaged.
     """
-    with Path(path).open(newline='', encoding='utf-8') as file:
+    earlier = [name for name in columns(classes) if name not in _LATER]
+    with Path(path).open(newline='', encoding=ENCODING) as file:
         reader = csv.DictReader(file)
         try:
-            if reader.fieldnames != columns(classes):
+            if reader.fieldnames not in (columns(classes), earlier):
                 raise InputError(
                     f'{path}: has the columns {reader.fieldnames}, expected {columns(classes)}; '
                     'name another output folder'
@@ -157,6 +177,7 @@ def unit_row(finding: UnitFinding) -> list[str]:
         _number(finding.diagnosis_score),
         _flag(finding.pathologic_myopia),
         _flag(finding.uncertain),
+        str(finding.ungradable),
         NOTICE,
     ]
     return [spreadsheet_safe(cell) for cell in cells]
@@ -175,7 +196,7 @@ def write_units(path: Path, unit: str, findings: Iterable[UnitFinding]) -> int:
     """
     number = 0
     temporary = path.with_name(f'.{path.name}.tmp')
-    with temporary.open('w', newline='', encoding='utf-8') as file:
+    with temporary.open('w', newline='', encoding=ENCODING) as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow([unit, *UNIT_COLUMNS])
         for finding in findings:
@@ -192,7 +213,7 @@ def write_units(path: Path, unit: str, findings: Iterable[UnitFinding]) -> int:
 def write_json(
     path: Path,
     about: Mapping[str, Any],
-    findings: Iterable[tuple[str, Finding]],
+    findings: Iterable[FindingRow],
     names: PictureNames = AUTOMATIC,
 ) -> None:
     """Write ``findings.json`` row by row: the notice, what is known of the run, the findings.
@@ -200,18 +221,17 @@ def write_json(
     Args:
         path: The file.
         about: Model, settings, problems; JSON values.
-        findings: Name and finding of each picture.
+        findings: A row for each picture.
         names: How file names tell the patient.
     """
     temporary = path.with_name(f'.{path.name}.tmp')
     with temporary.open('w', encoding='utf-8') as file:
         head = json.dumps({'notice': NOTICE, **about}, indent=1)
         file.write(head.removesuffix('\n}') + ',\n "findings": [')
-        for number, (name, finding) in enumerate(findings):
+        for number, (name, finding, content) in enumerate(findings):
             file.write(',\n  ' if number else '\n  ')
-            json.dump(
-                {'filename': name, 'patient': names.read(name).patient, **vars(finding)}, file
-            )
+            row = {'filename': name, 'patient': names.read(name).patient, **vars(finding)}
+            json.dump(row | (content._asdict() if content else {}), file)
         file.write('\n ]\n}\n')
     temporary.replace(path)
 

@@ -39,6 +39,8 @@ class Estimate:
             over test sets that share no patient) or ``''``.
         runs: Number of seeds.
         undefined: Classes for which the metric does not exist, left out of the mean.
+        remark: Why there is no interval, or on how few patients it rests:
+            :attr:`realmnet.evaluation.evaluate.Row.remark`.
     """
 
     value: float
@@ -47,6 +49,7 @@ class Estimate:
     of: str = ''
     runs: int = 1
     undefined: tuple[str, ...] = ()
+    remark: str = ''
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,9 @@ def measure(
             estimates[metric] = Estimate(mean, *ends, 'seeds', len(values), lost)
         else:
             (row,) = rows
-            estimates[metric] = Estimate(row.value, row.low, row.high, 'patients', 1, lost)
+            estimates[metric] = Estimate(
+                row.value, row.low, row.high, 'patients', 1, lost, row.remark
+            )
     return estimates
 
 
@@ -143,7 +148,9 @@ def average(parts: Sequence[Mapping[str, Estimate]]) -> dict[str, Estimate]:
             runs = max(e.runs for e in found)
             result[metric] = Estimate(mean, runs=runs, undefined=lost)
         else:
-            result[metric] = Estimate(mean, mean - low, mean + high, 'targets', 1, lost)
+            remarks = dict.fromkeys(e.remark for e in found if e.remark)
+            result[metric] = Estimate(mean, mean - low, mean + high, 'targets', 1, lost,
+                                      ', '.join(remarks))  # fmt: skip
     return result
 
 

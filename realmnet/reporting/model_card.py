@@ -59,6 +59,7 @@ def model_card(
         training=_training(description),
         thresholds=_thresholds(description),
         metrics=_performance(evaluation, description),
+        input_check=_input_check(description),
         limitations='\n'.join([*limitations, '']),
     )
 
@@ -111,6 +112,16 @@ def _thresholds(description: ModelDescription) -> str:
     return (
         f'Chosen by the rule {rule} on {chosen.images:,} pictures of the development split.\n\n'
         f'{table}{note}'
+    )
+
+
+def _input_check(description: ModelDescription) -> str:
+    check = description.input_check
+    if check is None:
+        return 'It has NO input check: it grades every picture, also one that shows no retina.'
+    return (
+        f'Pictures beyond limits found on {check.pictures:,} training pictures are ungradable and '
+        'get no grade; what lies within them can still be a picture that no expert would grade.'
     )
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from realmnet.evaluation.comparison import compare, holm
+from realmnet.evaluation.comparison import Difference, compare, holm
 from realmnet.evaluation.evaluate import Evaluation, evaluate
 from realmnet.evaluation.predictions import Predictions
+from realmnet.evaluation.tables import span
 from realmnet.reporting.measured import Entry, Estimate
 from realmnet.reporting.outcome import Outcome
 from realmnet.reporting.published import class_cells, statements
@@ -146,7 +147,7 @@ def comparison_table(
             p.append(row.p)
             rows.append([
                 f'{reference} − {name}', row.metric, f'{row.first:.4f}', f'{row.second:.4f}',
-                f'{row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}]', _p(row.p), '',
+                signed(row), _p(row.p), '',
                 _p(their_test.p), _printed_p(reference, name, row.metric),
             ])  # fmt: skip
     for row, corrected in zip(rows, holm(p), strict=True):
@@ -202,7 +203,7 @@ def _model_rows(
         rows += [
             ['', 'ours, same ±', *(f'{100 * r.value:.4f}±{100 * r.plus_minus:.4f}'
                                    for r in spreads[:-1]), f'{100 * spreads[-1].value:.4f}'],
-            ['', 'ours, 95 %', *(f'{100 * r.value:.2f} [{100 * r.low:.2f}, {100 * r.high:.2f}]'
+            ['', 'ours, 95 %', *(span(100 * r.value, 100 * r.low, 100 * r.high, 2, r.remark)
                                  for r in sound)],
         ]  # fmt: skip
     if theirs:
@@ -221,6 +222,20 @@ def _published_cells(
     cells = ['±'.join(theirs[c]) if c in theirs else NOT_PRINTED for c in classes]
     mean = np.mean([float(percent) for percent, _ in theirs.values()])
     return [*cells, f'{mean:.4f}']
+
+
+def signed(row: Difference) -> str:
+    """Write a difference with its interval.
+
+    Example:
+        >>> row = Difference('F1', 0.9, 0.8, 0.1, 0.02, 0.18, 0.01, 0.01, 'bootstrap')
+        >>> signed(row)
+        '+0.1000 [+0.0200, +0.1800]'
+    """
+    text = f'{row.difference:+.4f}'
+    if np.isfinite(row.low + row.high):
+        text += f' [{row.low:+.4f}, {row.high:+.4f}]'
+    return f'{text} ({row.remark})' if row.remark else text
 
 
 def _printed_p(reference: str, other: str, metric: str) -> str:

@@ -76,6 +76,7 @@ def model_words(name: str, description: ModelDescription) -> str:
     """
     size = description.preprocessing.size
     parts = [f'Model {name}', f'{size} x {size} px']
+    parts += [] if description.input_check else ['NO INPUT CHECK: any picture is graded']
     parts += ['black border cropped'] if description.preprocessing.crop_border else []
     chosen = description.thresholds
     if chosen:
@@ -95,9 +96,13 @@ def facts_html(finding: Finding, description: ModelDescription) -> str:
         description: The model's.
 
     Returns:
-        A list of definitions; empty if the classes tell none of them.
+        A list of definitions; empty if the classes tell none of them. Of a picture that cannot
+        be graded it says only why.
     """
     facts = []
+    if finding.ungradable:
+        note = f'{", ".join(finding.ungradable)}; the scores mean nothing'
+        facts.append(_fact('Picture', 'ungradable', note, '', finding, 'unsure'))
     if finding.pathologic_myopia is not None:
         chosen = description.thresholds
         cut = chosen.diagnosis.get('image', DEFAULT) if chosen else DEFAULT

@@ -8,12 +8,18 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
+from realmnet.curation.pictures import read_any_picture, refuse_outward
+from realmnet.curation.synthetic import in_synthetic
 from realmnet.errors import InputError
 from realmnet.evaluation.predictions import Predictions
+from realmnet.evaluation.thresholds import Thresholds, cuts_of, threshold_caption
+from realmnet.reporting.curves import how_many
+from realmnet.reporting.style import caption
 
 _RIGHT, _WRONG = '#1b7837', '#c51b27'
+# Least side, in pixels, to which a large JPEG is decoded: more than a cell of the sheet shows.
+_SIDE = 400
 
 
 def choose_pictures(truth: np.ndarray, number: int, seed: int) -> np.ndarray:
@@ -51,7 +57,7 @@ def prediction_sheet(
     folder: str | os.PathLike,
     number: int = 24,
     columns: int = 6,
-    threshold: float = 0.5,
+    thresholds: Thresholds | float | None = None,
     seed: int = 0,
     title: str = '',
 ) -> Figure:
@@ -62,17 +68,22 @@ def prediction_sheet(
         folder: Where the pictures are.
         number: How many pictures, chosen by :func:`choose_pictures`.
         columns: Pictures in a row.
-        threshold: Score from which a class counts as predicted.
+        thresholds: From :func:`thresholds.find_thresholds`, as the tables take them; .5 where
+            left out.
         seed: Which pictures.
         title: Above the sheet.
 
     Returns:
-        The figure, ready for ``savefig``.
+        The figure, ready for :func:`realmnet.reporting.style.save`; its caption says which
+        thresholds decided and how many of the pictures it shows.
 
     Raises:
-        InputError: If a picture is not there or cannot be read.
+        InputError: If a picture is not there or cannot be read, or ``number`` is below 1.
     """
+    if number < 1:
+        raise InputError(f'a sheet of {number} pictures cannot be drawn; ask for 1 or more')
     rows = choose_pictures(predictions.truth, number, seed)
+    cuts = cuts_of(thresholds, predictions.classes)
     columns = min(columns, len(rows))
     height = -(-len(rows) // columns)
     figure = Figure(figsize=(2.1 * columns, 2.4 * height + 0.5), layout='constrained')
@@ -81,12 +92,9 @@ def prediction_sheet(
         axis.set_axis_off()
     for axis, row in zip(axes, rows, strict=False):
         path = Path(folder, predictions.filenames[row])
-        try:
-            with Image.open(path) as picture:
-                axis.imshow(picture.convert('RGB'))
-        except OSError as error:
-            raise InputError(f'{path}: the picture cannot be shown ({error})') from None
-        claimed = predictions.scores[row] >= threshold
+        refuse_outward(path, folder)
+        axis.imshow(read_any_picture(path, least_side=_SIDE))
+        claimed = predictions.scores[row] >= cuts
         right = (claimed == (predictions.truth[row] == 1)).all()
         axis.set_title(
             f'truth {_names(predictions, predictions.truth[row] == 1)}\n'
@@ -97,6 +105,12 @@ def prediction_sheet(
         )
     if title:
         figure.suptitle(title, fontsize=10)
+    text = (
+        f'{len(rows):,} of {how_many(predictions)[:-1]} shown, each set of labels about equally '
+        'often. Green: all classes are right; red: one is wrong. '
+        f'{threshold_caption(thresholds, predictions.classes)}'
+    )
+    caption(figure, text, predictions.synthetic or in_synthetic(folder))
     return figure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from realmnet.curation.label_table import PSMM
+from realmnet.curation.synthetic_marks import MARK
 from realmnet.errors import InputError
 
 #: Okabe and Ito's palette, without its yellow, which vanishes on white.
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000', '#7F7F7F')
 INK, FAINT = '#222222', '#BBBBBB'
+_CHARACTERS = 21  # of a caption, an inch
 #: Colours of the classes of PSMM: staphyloma in blues, maculopathy from pale to dark red. They
 #: stay apart for colour-blind readers and in grey print.
 CLASS_COLOURS = {
@@ -79,6 +82,42 @@ def save(figure: Figure, path: str | os.PathLike, dpi: int = 200) -> Path:
     except OSError as error:
         raise InputError(f'{path}: the figure cannot be written ({error.strerror})') from None
     return path
+
+
+def caption(figure: Figure, text: str, synthetic: bool = False) -> None:
+    """Write sentences below a finished figure, and above it that its pictures are synthetic.
+
+    Both lie outside the figure's frame, where :func:`save` finds them.
+
+    Args:
+        figure: What is described.
+        text: Sentences; broken to the width of the figure.
+        synthetic: Whether the pictures are drawn.
+    """
+    if synthetic:
+        mark_synthetic(figure)
+    text = text.replace(' .', '\u00a0.')  # a class and its threshold stay together
+    _beside(figure, text, below=True, color=INK, linespacing=1.3, gid='caption')
+
+
+def mark_synthetic(figure: Figure) -> None:
+    """Write above a finished figure that its pictures are synthetic."""
+    _beside(figure, MARK, below=False, color='#9C2A00', weight='bold', gid='synthetic')
+
+
+def _beside(figure: Figure, text: str, below: bool, **look: object) -> None:
+    """Write text under or over everything that the figure holds so far."""
+    wide, high = figure.get_size_inches()
+    lines = textwrap.wrap(text, max(int(wide * _CHARACTERS), 24))
+    with paper_style():
+        figure.draw_without_rendering()  # lays out what stands there, for the last time
+        figure.set_layout_engine('none')
+        for legend in figure.legends:  # else they move to the new end of the page
+            legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)
+        box = figure.get_tightbbox()
+        place = box.y0 - 0.07 if below else box.y1 + 0.05
+        align = 'top' if below else 'bottom'
+        figure.text(0.06 / wide, place / high, '\n'.join(lines), va=align, fontsize=5.8, **look)
 
 
 def save_figure(figure: Figure, folder: str | os.PathLike, name: str) -> list[Path]:

@@ -13,7 +13,8 @@ from realmnet.evaluation.decoding import graded_scale
 from realmnet.evaluation.evaluate import Evaluation
 from realmnet.evaluation.metrics import all_metrics
 from realmnet.evaluation.predictions import Predictions
-from realmnet.reporting.style import COLOURS, FAINT, INK, paper_style, readable
+from realmnet.reporting.curves import how_many
+from realmnet.reporting.style import COLOURS, FAINT, INK, caption, paper_style, readable
 
 
 def grade_confusion(predictions: Predictions) -> np.ndarray:
@@ -73,6 +74,8 @@ def confusion_figure(predictions: Predictions) -> Figure:
         bar = figure.colorbar(picture, ax=axes, shrink=0.85, pad=0.02)
         bar.set_label('share of the true grade')
         bar.outline.set_visible(False)
+        text = 'The predicted grade has the highest score of the grades; no threshold is used.'
+        caption(figure, f'{how_many(predictions)} {text}', predictions.synthetic)
         return figure
 
 
@@ -80,6 +83,8 @@ def forest_figure(
     evaluations: Mapping[str, Evaluation], metrics: Sequence[str] = ('F1', 'AP', 'AUROC')
 ) -> Figure:
     """Draw values with their 95 % intervals, a row a class and the mean, a panel a metric.
+
+    A number without an interval is an open circle, and the caption says why.
 
     Args:
         evaluations: Model name to its evaluation; the first convention found is drawn.
@@ -97,6 +102,7 @@ def forest_figure(
         figure = Figure(figsize=(2.2 * len(metrics) + 0.8, 0.3 * len(classes) + 1.2),
                         layout='constrained')  # fmt: skip
         panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+        remarks: dict[str, None] = {}
         places = np.arange(len(classes) + 1, dtype=float)
         places[-1] += 0.35  # the mean stands apart
         step = min(0.24, 0.6 / len(evaluations))
@@ -109,9 +115,14 @@ def forest_figure(
                 values, low, high = (
                     np.array([getattr(row, k) for row in rows]) for k in ('value', 'low', 'high')
                 )
-                reach = np.nan_to_num([values - low, high - values])
-                axes.errorbar(values, places + offsets[i], xerr=np.maximum(reach, 0), fmt='o',
-                              color=COLOURS[i], ms=3.5, elinewidth=1.2, label=name)  # fmt: skip
+                reach = np.maximum([values - low, high - values], 0)
+                colour, has = COLOURS[i % len(COLOURS)], np.isfinite(reach).all(0)
+                heights = places + offsets[i]
+                look = dict(fmt='o', color=colour, ms=3.5, elinewidth=1.2, label=name)
+                axes.errorbar(values[has], heights[has], xerr=reach[:, has], **look)
+                look = dict(color=colour, markerfacecolor='white', ms=3.5, gid='no interval')
+                axes.plot(values[~has], heights[~has], 'o', **look)
+                remarks |= dict.fromkeys(row.remark for row in rows if np.isnan(row.low))
             axes.axhline(places[-1] - 0.67, color=FAINT, linewidth=0.6)
             axes.set_title({'AP': 'AP (mean: mAP)'}.get(metric, metric))
             axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], min_n_ticks=3))
@@ -126,4 +137,20 @@ def forest_figure(
         if len(evaluations) > 1:
             handles = panels[0].get_legend_handles_labels()
             figure.legend(*handles, loc='outside lower center', ncols=len(evaluations))
+        caption(figure, _forest_caption(evaluations, list(filter(None, remarks))), first.synthetic)
         return figure
+
+
+def _forest_caption(evaluations: Mapping[str, Evaluation], remarks: Sequence[str]) -> str:
+    """The tables' own sentences about thresholds and intervals, and what open circles mean."""
+    first = next(iter(evaluations.values()))
+    notes = {name: e.note_of_thresholds for name, e in evaluations.items()}
+    if len(set(notes.values())) == 1:
+        notes = {'': notes[next(iter(notes))]}
+    settings = first.settings
+    parts = [f'{settings["images"]:,} pictures, patients: {settings["patients"]:,}.']
+    parts += [f'{name}: {note}' if name else note for name, note in notes.items()]
+    parts += [note for note in first.notes if note.startswith(('Sound:', 'Published:'))]
+    if remarks:
+        parts.append(f'Open circle: no interval ({"; ".join(remarks)}).')
+    return ' '.join(parts)

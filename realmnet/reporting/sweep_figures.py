@@ -155,9 +155,10 @@ def _bar(axes: Axes, at: float, entry: Entry, metric: str, colour: str) -> None:
     else:
         axes.bar(at, estimate.value - bottom, 0.72, bottom=bottom, color=colour, alpha=0.85,
                  linewidth=0)  # fmt: skip
-        reach = np.nan_to_num([[estimate.value - estimate.low], [estimate.high - estimate.value]])
-        axes.errorbar(at, estimate.value, np.maximum(reach, 0), color=INK, elinewidth=0.8,
-                      capsize=1.8, capthick=0.8)  # fmt: skip
+        reach = np.array([[estimate.value - estimate.low], [estimate.high - estimate.value]])
+        if np.isfinite(reach).all():  # no caps where there is no interval
+            axes.errorbar(at, estimate.value, np.maximum(reach, 0), color=INK, elinewidth=0.8,
+                          capsize=1.8, capthick=0.8)  # fmt: skip
     theirs = _theirs(entry, metric)
     if theirs is not None:
         bound = entry.published[metric].startswith('>')
@@ -180,9 +181,10 @@ def _line(
             for end in ends:
                 axes.plot(places, end, color=colour, linewidth=0.8, linestyle=':')
         elif bars:
-            reach = np.maximum(np.nan_to_num([values - ends[0], ends[1] - values]), 0)
-            axes.errorbar(places, values, reach, fmt='none', ecolor=colour, elinewidth=0.8,
-                          capsize=1.8)  # fmt: skip
+            has = np.isfinite(ends).all(0)  # no caps where there is no interval
+            reach = np.maximum([values - ends[0], ends[1] - values], 0)[:, has]
+            axes.errorbar(np.array(places)[has], values[has], reach, fmt='none', ecolor=colour,
+                          elinewidth=0.8, capsize=1.8)  # fmt: skip
     theirs = [(x, _theirs(e, metric)) for x, e in zip(xs, group, strict=True)]
     theirs = [(x, value) for x, value in theirs if value is not None]
     if theirs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from realmnet.evaluation.tables import span
 from realmnet.reporting.measured import TITLES, Entry, Estimate, is_synthetic, synthetic_mark
 from realmnet.reporting.published import METRICS
 from realmnet.reporting.tables import Table
@@ -99,15 +100,16 @@ def shown(estimate: Estimate) -> str:
         '0.8123 [0.7900, 0.8300]'
         >>> shown(Estimate(0.81234, 0.80234, 0.82234, 'seeds', 3)), shown(Estimate(float('nan')))
         ('0.8123 ± 0.0100 (3 seeds)', 'undefined')
+        >>> shown(Estimate(0.9, of='patients', remark='one patient'))
+        '0.9000 (one patient)'
     """
     if math.isnan(estimate.value):
         return 'undefined'
-    text = f'{estimate.value:.4f}'
     if estimate.of == 'seeds':
-        return f'{text} ± {estimate.high - estimate.value:.4f} ({estimate.runs} seeds)'
-    if math.isnan(estimate.low + estimate.high):
-        return text
-    return f'{text} [{estimate.low:.4f}, {estimate.high:.4f}]'
+        return (
+            f'{estimate.value:.4f} ± {estimate.high - estimate.value:.4f} ({estimate.runs} seeds)'
+        )
+    return span(estimate.value, estimate.low, estimate.high, remark=estimate.remark)
 
 
 def sweep_notes(entries: Sequence[Entry]) -> list[str]:

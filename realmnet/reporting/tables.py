@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from realmnet.curation.csv_files import csv_text
+from realmnet.curation.synthetic_marks import MARK, MARK_CELL, MARK_COLUMN
+
+_MARKED = re.compile(rf'\[({MARK_CELL}[^]]*)\] ')
 _LATEX = {
     '&': r'\&', '%': r'\%', '$': r'\$', '#': r'\#', '_': r'\_', '{': r'\{', '}': r'\}',
     '~': r'\textasciitilde{}', '^': r'\textasciicircum{}', '\\': r'\textbackslash{}',
@@ -64,10 +67,11 @@ class Table:
         return '\n'.join(lines) + '\n'
 
     def to_csv(self) -> str:
-        """Return header and rows as CSV."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator='\n').writerows([self.header, *self.rows])
-        return text.getvalue()
+        """Return header and rows as CSV; a mark before the title becomes a column."""
+        header, rows = self.header, self.rows
+        if mark := _MARKED.match(self.title):
+            header, rows = [*header, MARK_COLUMN], [[*row, mark[1]] for row in rows]
+        return csv_text(header, rows)
 
     def to_latex(self) -> str:
         """Return a ``table`` environment; the document needs the package ``booktabs``."""
@@ -85,6 +89,16 @@ class Table:
             r'\end{table}',
         ]  # fmt: skip
         return '\n'.join(lines) + '\n'
+
+
+def mark_table(table: Table) -> Table:
+    """Return the table with the mark of synthetic pictures in its title and its notes.
+
+    Example:
+        >>> mark_table(Table('t', 'Counts', ['a'], [['1']])).title
+        '[SYNTHETIC] Counts'
+    """
+    return replace(table, title=f'[{MARK_CELL}] {table.title}', notes=[MARK, *table.notes])
 
 
 def write_table(table: Table, folder: str | os.PathLike) -> list[Path]:

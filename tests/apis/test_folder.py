@@ -54,6 +54,10 @@ def go(model, folder, out, **options):
     return infer_folder(model[0], folder, out, model[1], **options)
 
 
+def thumbnails(out):
+    return {path.name: path.read_bytes() for path in (out / 'thumbnails').iterdir()}
+
+
 def table(out):
     return pd.read_csv(out / 'findings.csv', keep_default_na=False)
 
@@ -216,7 +220,7 @@ def test_new_pictures_are_added_and_repaired_ones_read(model, folder, tmp_path):
     (folder / 'later.bmp').write_bytes(good)
     result = go(model, folder, out)
     assert (result.new, result.earlier, result.problems) == (1, 6, [])
-    assert (out / 'problems.csv').read_text() == 'filename,problem,notice\n'
+    assert (out / 'problems.csv').read_text('utf-8-sig') == 'filename,problem,notice\n'
 
 
 def test_findings_of_other_settings_are_not_mixed(model, folder, tmp_path):
@@ -330,12 +334,11 @@ def test_a_report_that_comes_later_has_its_pictures(model, folder, tmp_path):
     (folder / NAMES[1]).rename(tmp_path / 'gone.jpg')
     seen = []
     result = go(model, folder, out, progress=lambda done, total: seen.append((done, total)))
-    assert (result.new, result.earlier) == (1, 6)
+    assert (result.new, result.earlier, result.gone) == (1, 5, [NAMES[1]])
     assert seen == [(i, 6) for i in range(1, 7)]  # five thumbnails and a new picture
-    for row in (0, 2, 3, 4, 5):
-        name = f'thumbnails/{row:07d}.jpg'
-        assert (out / name).read_bytes() == (whole / name).read_bytes()
-    assert not (out / 'thumbnails' / '0000001.jpg').exists()
+    kept, lost = thumbnails(out), thumbnails(whole)
+    assert kept.items() <= lost.items()  # zz.bmp has the content of photo.bmp
+    assert len(lost) == len(kept) + 1
     page = (out / 'report.html').read_text(encoding='utf-8')
     assert page.count('data:image/jpeg;base64,') == 6
 
@@ -348,8 +351,7 @@ def test_thumbnails_of_rows_that_were_not_finished_are_not_shown(model, folder, 
     go(model, folder, out, report=False)  # every picture has another row now
     go(model, folder, out)
     go(model, folder, tmp_path / 'fresh')
-    for name in (f'thumbnails/{row:07d}.jpg' for row in range(7)):
-        assert (out / name).read_bytes() == (tmp_path / 'fresh' / name).read_bytes()
+    assert thumbnails(out) == thumbnails(tmp_path / 'fresh')
 
 
 @pytest.mark.parametrize('content', ['[]', '3', '{', 'null'])

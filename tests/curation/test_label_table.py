@@ -5,12 +5,12 @@ from realmnet.curation.label_table import (
     PSMM,
     LabelSchema,
     LabelTableError,
-    check_disjoint,
     get_schema,
-    missing_pictures,
     read_label_table,
     write_label_table,
 )
+from realmnet.curation.leakage import check_disjoint
+from realmnet.curation.listed_pictures import missing_pictures
 
 HEADER = 'S0,S1,A0,A1,A2,A3,A4,filename,ID'
 GOOD = [

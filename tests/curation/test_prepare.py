@@ -7,7 +7,7 @@ import pytest
 from curation_samples import draw_picture, psmm_table, rgb, write_dicom
 from PIL import Image
 
-from realmnet.curation.pictures import write_picture
+from realmnet.curation.pictures import list_pictures, write_picture
 from realmnet.curation.prepare import PrepareSettings, prepare_images, prepared_name
 from realmnet.curation.privacy import Pseudonyms
 from realmnet.errors import InputError
@@ -34,7 +34,7 @@ def test_structure_size_report_and_resume(raw, tmp_path):
     assert (report.written, report.skipped) == (3, 0)
     assert [name for name, _ in report.unreadable] == ['broken.jpg']
     assert files(out) == ['a.jpg', 'left/b.jpg', 'left/c.jpg', 'prepare_images.json',
-                          'unreadable.csv']  # fmt: skip
+                          'prepared.csv', 'unreadable.csv']  # fmt: skip
     with Image.open(out / 'left' / 'b.jpg') as image:
         assert image.size == (64, 64)
         # the field fills the frame: its middle row is lit from edge to edge
@@ -120,9 +120,10 @@ def test_pseudonyms_in_names_folders_and_reports(tmp_path):
     key = tmp_path / 'clinic.key'
     prepare_images(raw, out, SMALL, jobs=1, pseudonyms=Pseudonyms(key))
     text = ' '.join(files(out)) + (out / 'unreadable.csv').read_text()
+    text += (out / 'prepared.csv').read_text()
     for secret in ('Zhang', '2415460', '2020-12-27', 'Li_Si', '1980', str(tmp_path)):
         assert secret not in text
-    assert len(files(out)) == 4
+    assert len(files(out)) == 5
     names = json.loads(key.read_text())['names']
     assert 'Zhang San/ShenzhenEye-2415460_OD_2020-12-27_2.jpg' in names
     # a second run finds its own pictures again
@@ -162,3 +163,70 @@ def test_bad_folders_and_jobs(raw, tmp_path):
     (tmp_path / 'out' / 'prepare_images.json').write_text('{')
     with pytest.raises(InputError, match='damaged'):
         prepare_images(raw, tmp_path / 'out', jobs=1)
+
+
+def test_an_output_counts_only_for_its_source(raw, tmp_path):
+    out, fresh = tmp_path / 'out', tmp_path / 'fresh'
+    prepare_images(raw, out, SMALL, jobs=1)
+    write_picture(raw / 'a.jpg', draw_picture(7)[0])  # replaced
+    (raw / 'left' / 'b.jpg').write_bytes(b'\xff\xd8\xff')  # broken now
+    (raw / 'left' / 'c.jpg').rename(raw / 'left' / 'd.jpg')
+    write_picture(raw / 'broken.jpg', draw_picture(3)[0])  # whole now
+    report = prepare_images(raw, out, SMALL, jobs=1)
+    assert (report.written, report.skipped) == (3, 0)
+    assert report.again == ['a.jpg', 'left/b.jpg']
+    assert report.gone == ['left/c.jpg']
+    assert [name for name, _ in report.unreadable] == ['left/b.jpg']
+    assert not (out / 'left' / 'b.jpg').exists()  # it showed what is no longer there
+    prepare_images(raw, fresh, SMALL, jobs=1)
+    (out / 'left' / 'c.jpg').unlink()  # named, and left to the user
+    prepare_images(raw, out, SMALL, jobs=1)
+    for name in files(fresh):
+        if not name.endswith('prepared.csv'):
+            assert (out / name).read_bytes() == (fresh / name).read_bytes(), name
+    again = prepare_images(raw, out, SMALL, jobs=1)
+    assert (again.written, again.again, again.gone) == (0, [], [])
+
+
+def test_outputs_of_an_earlier_version_are_made_again_once(raw, tmp_path):
+    out = tmp_path / 'out'
+    prepare_images(raw, out, SMALL, jobs=1)
+    (out / 'prepared.csv').unlink()
+    assert prepare_images(raw, out, SMALL, jobs=1).written == 3
+    (out / 'prepared.csv').write_text('filename,size,digest\na.jpg,1\n\0"x,2,3\n')
+    assert prepare_images(raw, out, SMALL, jobs=1).written == 3
+    assert prepare_images(raw, out, SMALL, jobs=1).skipped == 3
+
+
+def test_pseudonymised_outputs_hold_without_a_digest_that_leads_back(raw, tmp_path):
+    from realmnet.curation.content import content_of
+
+    out, key = tmp_path / 'out', tmp_path / 'clinic.key'
+    prepare_images(raw, out, SMALL, jobs=1, pseudonyms=Pseudonyms(key))
+    text = (out / 'prepared.csv').read_text()
+    assert content_of(raw / 'a.jpg').digest not in text
+    assert prepare_images(raw, out, SMALL, jobs=1, pseudonyms=Pseudonyms(key)).skipped == 3
+    write_picture(raw / 'a.jpg', draw_picture(7)[0])
+    assert prepare_images(raw, out, SMALL, jobs=1, pseudonyms=Pseudonyms(key)).written == 1
+
+
+def test_a_folder_that_cannot_be_listed_is_reported(raw, tmp_path, monkeypatch):
+    import os
+
+    scandir = os.scandir
+
+    def locked(path):
+        if os.fspath(path).endswith(os.sep + 'left'):
+            raise PermissionError(13, 'Permission denied', os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, 'scandir', locked)
+    report = prepare_images(raw, tmp_path / 'out', SMALL, jobs=1)
+    assert report.written == 1
+    problem = (
+        '.../left: this folder cannot be listed (Permission denied), so what is in it is missing; '
+        'give permission to read it, or take it out'
+    )
+    assert ('left', problem) in report.unreadable
+    with pytest.raises(InputError, match='left: this folder cannot be listed'):
+        list_pictures(raw)

@@ -16,6 +16,7 @@ import pytest
 from scipy.stats import chi2
 
 from realmnet.curation.label_table import PSMM, read_label_table
+from realmnet.curation.sources import sources_of
 from realmnet.curation.synthetic import (
     LABEL_SETS,
     SyntheticArguments,
@@ -30,7 +31,9 @@ from realmnet.curation.synthetic.fundus import paint_fundus
 from realmnet.curation.synthetic.labels import SOURCE_PATIENTS, draw_eye_labels
 from realmnet.curation.synthetic.lesions import draw_lesions
 from realmnet.curation.synthetic.writer import MASKS, PICTURES, RECORD, SPLITS
+from realmnet.curation.synthetic_marks import any_synthetic, is_synthetic_id
 from realmnet.errors import InputError
+from realmnet.evaluation.diagnosis import eye_of, patient_of
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = SyntheticArguments(patients=40, size=64, labels='even', seed=42)
@@ -45,6 +48,12 @@ PUBLISHED = {
     'S0A3': 75 + 8 + 35,
     'S0A2': 35 + 4 + 13,
 }
+
+
+BEFORE_THE_PREFIX = [
+    ('ShenzhenEye-2486437', 'S1A2'), ('ShenzhenEye-2073320', 'S1A4'),
+    ('ShenzhenEye-2510070', 'S1A2'), ('ShenzhenEye-2330801', 'S1A1'), ('SUSTech-20', 'S1A4'),
+]  # fmt: skip
 
 
 @pytest.fixture(scope='module')
@@ -123,10 +132,64 @@ def test_file_names_are_those_of_psmm():
         for picture in patient.pictures:
             if patient.source == 'ShenzhenEye':
                 pattern = rf'{patient.patient_id}_{picture.eye}_20\d\d-\d\d-\d\d_\d\.jpg'
-                assert re.fullmatch(r'ShenzhenEye-\d{7}', patient.patient_id)
+                assert re.fullmatch(r'ShenzhenEye-9999000\d{7}', patient.patient_id)
             else:
                 pattern = rf'{patient.patient_id}_\d\.jpg'
             assert re.fullmatch(pattern, picture.filename)
+
+
+def test_names_are_of_nobody_and_parsed_as_psmms():
+    for patient in draw_patients(200, 'even'):
+        assert is_synthetic_id(patient.patient_id)
+        for picture in patient.pictures:
+            assert is_synthetic_id(picture.filename)
+            assert patient_of(picture.filename) == patient.patient_id
+            eye = eye_of(picture.filename, patient.patient_id)
+            if patient.source == 'ShenzhenEye':
+                assert eye.startswith(f'{patient.patient_id} {picture.eye} 20')
+        assert sources_of([patient.patient_id]).tolist() == [patient.source]
+
+
+def test_no_published_name_is_a_synthetic_one(image_sets):
+    names = {
+        str(name)
+        for path in ('MYOPIA/MYOPIA.csv', 'val.csv', 'test.csv')
+        for table in [read_label_table(image_sets / path)]
+        for column in (table.patients, table.filenames)
+        for name in column
+    }
+    assert len(names) == 43371 + 4560
+    assert not any_synthetic(names)
+    # The longest published number has 7 digits, the shortest synthetic one 8.
+    assert max(len(re.match(r'[A-Za-z]+-(\d+)', name)[1]) for name in names) == 7
+    assert not names & {patient.patient_id for patient in draw_patients(3000)}
+
+
+def test_the_prefix_changes_names_and_nothing_else():
+    # Drawn before the numbers had a prefix: the same patients in the same order.
+    drawn = [(p.patient_id.replace('-9999000', '-'), p.label_sets['OD'])
+             for p in draw_patients(60, 'even')]  # fmt: skip
+    assert drawn[::12] == BEFORE_THE_PREFIX
+    names = [p.patient_id for p in draw_patients(500)]
+    plain = [name.replace('-9999000', '-') for name in names]
+    assert np.argsort(names).tolist() == np.argsort(plain).tolist()
+
+
+@pytest.mark.parametrize(
+    ('name', 'synthetic'),
+    [
+        ('Zhongshan-99990001', True),
+        ('day 1/LishuiR-9999000000012_3.jpg', True),
+        ('Zhongshan-9999000', False),
+        ('ShenzhenEye-999900', False),
+        ('ShenzhenEye-2415460_OD_2020-12-27_99990001.jpg', False),
+        ('99990001', False),
+        ('SUSTech-99990001x', False),
+        ('ShenzhenEye-19999000123', False),
+    ],
+)
+def test_synthetic_identifiers(name, synthetic):
+    assert is_synthetic_id(name) is synthetic
 
 
 # ---------------------------------------------------------------- layout

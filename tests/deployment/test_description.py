@@ -224,19 +224,34 @@ def test_not_a_number_is_refused():
 
 @pytest.mark.parametrize(
     'name',
-    ['', 'b c', '=HYPERLINK("http://x")', '+1', '-1', '@x', "'x", 'a\n', 'a\x07', 'a;b', 'x' * 65],
+    [
+        '',
+        'b  c',
+        ' b',
+        'b,c',
+        'a/b',
+        'a_score',
+        'grade',
+        '=HYPERLINK("http://x")',
+        '+1',
+        '-1',
+        '@x',
+        "'x",
+        'a\n',
+        'a\x07',
+        'a;b',
+        'x' * 65,
+    ],
 )
 def test_class_names_that_would_break_a_table(name):
-    with pytest.raises(InputError, match=r'the class name .* must be 1 to 64'):
+    with pytest.raises(InputError, match=r'the class name .*; rename the class'):
         small_description(('S0', name))
 
 
 @pytest.mark.parametrize(
     ('classes', 'column'),
     [
-        (('a', 'a_score'), 'a_score'),
         (('M', 'pathologic_myopia'), 'pathologic_myopia'),
-        (('M', 'pathologic_myopia_score'), 'pathologic_myopia_score'),
     ],
 )
 def test_class_names_that_are_columns_already(classes, column):
@@ -270,7 +285,7 @@ def test_descriptions_without_a_diagnosis_stay_readable(classes, schema, diagnos
 
 
 def test_class_names_of_other_alphabets():
-    classes = ('normal', 'pathologic_myopia', '高度近视', 'A-2.b')
+    classes = ('normal', 'pathologic_myopia', '高度近视', 'A-2.b', 'macular hole')
     assert small_description(classes).classes == classes
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from mmpretrain.models.utils import ShiftWindowMSA
@@ -20,7 +19,7 @@ from realmnet.deployment.export import TOLERANCE, compare, export_model, referen
 from realmnet.deployment.export_report import export_all, report
 from realmnet.deployment.model_file import load_model, pack
 from realmnet.deployment.network import build_network
-from realmnet.deployment.runtime import OnnxModel
+from realmnet.deployment.runtime import DIGEST, OnnxModel, onnxruntime
 from realmnet.errors import InputError
 from realmnet.models.backbones.tinyvit_layers import WindowAttention
 
@@ -184,7 +183,7 @@ def test_onnx_gives_the_networks_scores_for_any_batch(small, small_onnx):
 
 def test_the_file_stands_alone_and_tells_nothing_of_this_machine(small, small_onnx, tmp_path):
     model = onnx.load(small_onnx, load_external_data=False)
-    assert [p.key for p in model.metadata_props] == [KEY]
+    assert [p.key for p in model.metadata_props] == [KEY, DIGEST]
     assert ModelDescription.from_json(model.metadata_props[0].value) == small[1]
     assert model.opset_import[0].version == export.OPSET
     assert {o.domain for o in model.opset_import} == {''}  # operators of the standard only

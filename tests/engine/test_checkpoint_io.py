@@ -1,3 +1,4 @@
+import contextlib
 import functools
 import hashlib
 import http.server
@@ -268,3 +269,38 @@ def test_download_that_fails_leaves_nothing(site, tmp_path):
             read_checkpoint(f'{address}/{name}')
         assert f'{address}/{name}' in str(caught.value)
     assert cached(tmp_path) == []
+
+
+def test_blocks_of_zeros_are_found_wherever_they_change_something(saved):
+    """24 places over the file; torch pads between records, where zeros are no damage."""
+    weights = {f'layer.{i}': torch.randn(120, 70) for i in range(20)}
+    path = saved({'state_dict': weights, 'meta': {'epoch': 1}})
+    whole = path.read_bytes()
+    refused = 0
+    for place in np.linspace(0, len(whole) - 4096, 24, dtype=int):
+        damaged = whole[:place] + bytes(4096) + whole[place + 4096 :]
+        path.write_bytes(damaged)
+        with contextlib.suppress(CheckpointError):
+            read_checkpoint(path)
+            pytest.fail(f'zeros from {place} on were read')
+        refused += 1
+    assert refused == 24
+    path.write_bytes(whole)
+    assert torch.equal(read_checkpoint(path)['state_dict']['layer.7'], weights['layer.7'])
+
+
+def test_the_record_that_is_damaged_is_named(saved):
+    path = saved({'state_dict': {'w': torch.full((1000,), 7.0)}})
+    content = path.read_bytes()
+    place = content.index(np.float32(7).tobytes() * 8)
+    path.write_bytes(content[: place + 2] + b'\0' + content[place + 3 :])
+    assert 'data/0 does not match its checksum' in message_of(path)
+
+
+def test_an_archive_that_unpacks_to_more_is_refused(saved, tmp_path):
+    source = saved({'state_dict': {'w': torch.zeros(100_000)}})
+    packed = tmp_path / 'packed.pth'
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(packed, 'w', zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    assert 'unpacks to' in message_of(packed)

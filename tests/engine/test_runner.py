@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 
 from realmnet.engine import CheckpointError, read_checkpoint
+from realmnet.errors import InputError
 
 
 def names(work_dir):
@@ -129,6 +130,11 @@ def test_test_and_resume_demand_every_shape(tmp_path, trained, model):
     )
     with pytest.raises(CheckpointError, match='every key and shape'):
         toy_training.RUNNERS.build(cfg).val()
+    checkpoint = read_checkpoint(trained)
+    with pytest.raises(InputError, match=f'model.{next(iter(model))}: nothing there, . now'):
+        toy_training.train(Config({**cfg.to_dict(), 'resume': True}))
+    del checkpoint['meta']['run_record']  # as in older checkpoints
+    torch.save(checkpoint, trained)
     with pytest.raises(CheckpointError, match='every key and shape'):
         toy_training.train(Config({**cfg.to_dict(), 'resume': True}))
 

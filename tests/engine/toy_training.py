@@ -21,7 +21,7 @@ from mmpretrain.registry import DATASETS, HOOKS, METRICS, MODELS
 from torch import nn
 from torch.utils.data import Dataset
 
-import realmnet.engine  # noqa: F401
+from realmnet.engine import DivergenceError
 from realmnet.engine.launch import finish_launch, prepare_launch
 
 _COUNT = itertools.count()
@@ -84,6 +84,16 @@ class ToyLog(Hook):
                 file.write(f'{runner.iter} {outputs["loss"].item()!r}\n')
 
 
+@HOOKS.register_module()
+class ToySpoil(Hook):
+    """Make the pictures of the second epoch NaN."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.epoch == 1:
+            for picture in data_batch['inputs']:
+                picture.fill_(np.nan)
+
+
 def config(work_dir, workers=0, epochs=4, die_at=None, **more):
     """A configuration of 3 iterations an epoch in one process."""
     work_dir = Path(work_dir)
@@ -122,6 +132,7 @@ def config(work_dir, workers=0, epochs=4, die_at=None, **more):
             'custom_hooks': [
                 {'type': 'EpochSeedHook'},
                 {'type': 'ToyLog', 'path': str(work_dir / 'losses.txt'), 'die_at': die_at},
+                {'type': 'FiniteHook'},
             ],
             'randomness': {'seed': 42},
             'env_cfg': {'dist_cfg': {'backend': 'nccl'}},
@@ -145,6 +156,7 @@ def _main():
     parser.add_argument('--workers', type=int, default=0)
     parser.add_argument('--die-at', type=int)
     parser.add_argument('--die-in-write', type=int, help='which os.replace is never reached')
+    parser.add_argument('--spoil', type=int, help='the process whose second epoch sees NaN')
     parser.add_argument('--resume', action='store_true')
     parser.add_argument('--launcher', default='none')
     args = parser.parse_args()
@@ -160,7 +172,14 @@ def _main():
         os.replace = replace
     cfg = config(args.work_dir, args.workers, die_at=args.die_at, resume=args.resume)
     prepare_launch(cfg, args.launcher, threads=1)
-    train(cfg)
+    if args.spoil == int(os.environ.get('RANK', 0)):
+        cfg.custom_hooks.append({'type': 'ToySpoil'})
+    try:
+        train(cfg)
+    except DivergenceError as error:
+        if args.spoil is not None:
+            Path(args.work_dir, 'error.txt').write_text(str(error))
+        raise
     finish_launch()
 
 

@@ -6,14 +6,15 @@ from sklearn import metrics as sk
 from realmnet.errors import InputError
 from realmnet.evaluation.bootstrap import (
     bootstrap_statistic,
-    degrees,
     draw_weights,
+    effective_units,
     jackknife,
     replicate,
     unit_of,
 )
 from realmnet.evaluation.intervals import METHODS, interval, published, spread
 from realmnet.evaluation.metrics import all_metrics, make_plan
+from realmnet.evaluation.plan import MetricPlan
 
 CLASSES = ['a', 'b']
 
@@ -151,15 +152,16 @@ def test_perfect_scores_have_an_exact_binomial_interval():
     assert (ends.low[place], ends.high[place]) == pytest.approx((expected.low, 1.0))
 
 
-def test_degrees_of_freedom_count_effective_units():
-    # Class a: 4 positive images of one patient, 1 of another: (4 + 1)^2 / (16 + 1) - 1.
+def test_effective_units_are_kishs():
+    # Class a: 4 positive images of one patient, 1 of another: (4 + 1)^2 / (16 + 1).
     truth = np.array([[1], [1], [1], [1], [1], [0], [0]])
     patients = np.array([0, 0, 0, 0, 1, 2, 3])
     plan = make_plan(truth, truth * 0.5, ['a'])
-    values = dict(zip(plan.names, degrees(plan, patients), strict=True))
-    assert values['recall_a'] == pytest.approx(max(25 / 17 - 1, 1))
-    assert values['specificity_a'] == pytest.approx(1)
-    assert values['brier'] == pytest.approx(49 / (16 + 1 + 1 + 1) - 1)
+    values = dict(zip(plan.names, effective_units(plan, patients), strict=True))
+    assert values['recall_a'] == pytest.approx(25 / 17)
+    assert values['specificity_a'] == pytest.approx(2)
+    assert values['AP_a'] == pytest.approx(25 / 17)
+    assert values['brier'] == pytest.approx(49 / (16 + 1 + 1 + 1))
     assert np.isnan(values['mAP'])
 
 
@@ -181,8 +183,89 @@ def test_rare_class_leaves_replicates_undefined_and_counts_them():
     undefined = drawn.undefined[drawn.names.index('AUROC_a')]
     assert 0.05 < undefined / 300 < 0.25  # (1 - 2/60)^60 = .13
     assert np.isfinite(spread(drawn.values)[drawn.names.index('AUROC_a')])
+    assert np.isfinite(interval(drawn).low[drawn.names.index('AUROC_a')])
+
+
+TWENTY = np.arange(20)
+
+
+@pytest.mark.parametrize(
+    ('sizes', 'units', 'remark'),
+    [
+        ([20], 1, 'one patient'),  # the case: all positives from one patient
+        ([99, 1], 10000 / 9802, 'one patient'),  # 99 of 100: two patients, 1.02 in effect
+        ([17, 3], 400 / 298, 'one patient'),
+        ([10, 10], 2, '2.0 patients'),
+        ([1, 1, 1, 1], 4, '4.0 patients'),
+        ([6, 1, 1, 1, 1], 100 / 40, '2.5 patients'),
+        ([2, 2, 2, 2, 2], 5, ''),
+    ],
+)
+@pytest.mark.parametrize('method', METHODS)
+def test_what_positives_of_few_patients_hold(sizes, units, remark, method):
+    positives = np.repeat(np.arange(len(sizes)), sizes)
+    patients = np.r_[positives, 1000 + np.arange(60)]
+    truth = (patients < 1000).astype(int)[:, None]
+    scores = np.random.default_rng(0).normal(truth * 1.5, 1)
+    plan = make_plan(truth, 1 / (1 + np.exp(-scores)), ['a'])
+    drawn = replicate(plan, 100, patients)
+    ends = interval(drawn, method, left_out=jackknife(plan, patients))
+    remarks = dict(zip(drawn.names, ends.remarks('patient'), strict=True))
+    for name in ('recall_a', 'AP_a', 'AUROC_a', 'F1_a', 'recall', 'mAP', 'AUROC', 'NPV_a'):
+        place = drawn.names.index(name)
+        assert ends.units[place] == pytest.approx(units), name
+        assert np.isfinite(drawn.point[place])
+        if 'one' in remark:
+            assert remarks[name] == remark
+            assert np.isnan([ends.low[place], ends.high[place]]).all()
+        else:  # equal patients may still give equal replicates
+            assert remarks[name] in (remark, 'no spread')
+            assert np.isfinite(ends.low[place]) == (remarks[name] == remark)
+    # What rests on the negatives, or on all, keeps its interval.
+    for name in ('specificity_a', 'hamming', 'brier'):
+        assert np.isfinite(ends.low[drawn.names.index(name)])
+
+
+@pytest.mark.parametrize(
+    ('truth', 'scores', 'patients', 'metric', 'remark'),
+    [
+        # Perfect separation: by quantiles [1, 1]; the exact binomial form does not need spread.
+        (TWENTY < 10, 1 - TWENTY / 20, None, 'AUROC', 'no spread'),
+        (TWENTY < 10, np.full(20, 0.5), None, 'brier_a', 'no spread'),  # constant scores
+        (TWENTY < 10, np.full(20, 0.5), None, 'AUROC', 'no spread'),
+        (TWENTY % 2 == 0, 0.8 * (TWENTY < 18) + 0.1, TWENTY // 4, 'recall_a', ''),
+        (np.ones(20), 0.8 * (TWENTY < 18), None, 'AP_a', 'one class only'),
+        (TWENTY < 1, 1 - TWENTY / 20, None, 'recall_a', 'one image'),
+        (TWENTY >= 1, 1 - TWENTY / 20, None, 'AUROC_a', 'one image'),  # one negative
+        (TWENTY < 10, TWENTY / 20 * (TWENTY == 3), None, 'precision_a', ''),
+        (TWENTY < 10, 0.9 * (TWENTY == 3), None, 'precision_a', 'one image'),  # one prediction
+        # Two patients with the same share: every replicate is .5.
+        (TWENTY < 8, 0.9 * (TWENTY % 2), np.r_[np.arange(8) // 4, 2 + TWENTY[8:]], 'recall_a',
+         'no spread'),
+    ],
+)  # fmt: skip
+def test_intervals_that_are_none(truth, scores, patients, metric, remark):
+    plan = make_plan(np.asarray(truth, int)[:, None], scores[:, None], ['a'])
+    drawn = replicate(plan, 100, patients)
+    place = drawn.names.index(metric)
     ends = interval(drawn, 'percentile')
-    assert np.isfinite(ends.low[drawn.names.index('AUROC_a')])
+    by = drawn.by
+    assert ends.why[place] == ('' if np.isnan(drawn.point[place]) else remark), by
+    assert np.isnan(ends.low[place]) == bool(remark or np.isnan(drawn.point[place]))
+    for method in METHODS:  # none has no length
+        length = np.subtract(*(getattr(interval(drawn, method, left_out=jackknife(plan, patients)),
+                                       end) for end in ('high', 'low')))  # fmt: skip
+        assert not (length <= 0).any()
+
+
+def test_grades_of_one_patient_give_kappa_no_interval():
+    truth = np.zeros((30, 3), int)
+    truth[:9, :] = np.eye(3, dtype=int)[np.arange(9) % 3]  # the others have no grade
+    scores = np.random.default_rng(0).random((30, 3))
+    patients = np.r_[np.zeros(9, int), np.arange(1, 22)]
+    plan = MetricPlan(truth, scores, ['A0', 'A1', 'A2'], scores > 0.5, graded=[0, 1, 2])
+    drawn = replicate(plan, 50, patients)
+    assert interval(drawn).why[drawn.names.index('kappa')] == 'one patient'
 
 
 def test_class_without_positives_is_nan_and_nothing_crashes():

@@ -185,7 +185,8 @@ def test_replicates_of_both_models_are_the_same_images():
     worse = Predictions(model.filenames, model.patients, model.scores * 0.999, model.truth,
                         model.classes)  # fmt: skip
     row = next(r for r in compare(model, worse, 200, metrics=['AUROC']) if r.metric == 'AUROC')
-    assert (row.low, row.high) == (0, 0)
+    assert (row.difference, row.p, row.remark) == (0, 1, 'no spread')
+    assert np.isnan(row.low)
 
 
 def test_published_t_test_finds_every_difference_significant():

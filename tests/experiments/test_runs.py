@@ -124,7 +124,7 @@ def test_what_was_cut_is_resumed_and_what_is_trained_is_only_tested(place):
     Sweeper(Machine()).run(plan(place)[1])
     trained = [line for line in trace(place) if not line.startswith('test')]
     assert len(trained) == 1 and 'rate-0.1' in trained[0]
-    assert f'--resume {runs[0].folder}/now/epoch_0.pth ' in trained[0]
+    assert f'--work-dir {runs[0].folder} --resume ' in trained[0]
 
 
 def test_what_is_tested_already_counts_list_by_list(place):
@@ -268,3 +268,7 @@ def test_first_difference_and_stale_pointer(tmp_path):
     assert first_difference(json.loads('{"a": 1.0}'), {'a': 1.0}) == ''
     (tmp_path / 'last_checkpoint').write_text('/gone/epoch_3.pth')
     assert last_checkpoint(tmp_path) == (None, 0)
+    for name in ('a/epoch_9.pth', 'b/epoch_10.pth', 'b/best_score_epoch_11.pth'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert last_checkpoint(tmp_path) == (tmp_path / 'b/epoch_10.pth', 10)

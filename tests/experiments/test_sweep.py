@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from realmnet.engine.config import datasets, load_config
+from realmnet.engine.options import nested, set_options
 from realmnet.errors import InputError
-from realmnet.experiments.options import nested, set_options
 from realmnet.experiments.sweep import cell_config, is_sweep, read_sweep, write_cell
 from realmnet.reporting.published import ablation_table
 

@@ -48,6 +48,33 @@ def test_overlays_and_sheet(trained_files, synthetic_psmm, tmp_path):
     assert np.asarray(Image.open(tmp_path / 'sheet.png')).std() > 5
 
 
+def test_every_row_is_on_a_sheet(trained_files, synthetic_psmm, tmp_path, monkeypatch):
+    drawn = []
+    tool = runpy.run_path(str(ROOT / 'tools' / 'visualization' / 'explain.py'))
+    monkeypatch.setitem(
+        tool['main'].__globals__,
+        'explanation_sheet',
+        lambda rows, classes, note: drawn.append(([r.name for r in rows], classes, note)),
+    )
+    monkeypatch.setitem(
+        tool['main'].__globals__, 'save', lambda figure, path, dpi: files.append(path)
+    )
+    files = []
+    pictures = sorted((synthetic_psmm / 'JPEGImages').iterdir())[:14]
+    command = ['explain.py', *trained_files, *pictures, '--sheet-rows', 5, '--out', tmp_path]
+    monkeypatch.setattr(sys, 'argv', [str(part) for part in command])
+    tool['main']()
+    assert [path.name for path in files] == ['sheet.png', 'sheet_2.png', 'sheet_3.png']
+    assert [name for names, _, _ in drawn for name in names] == [path.name for path in pictures]
+    assert 'Sheet 3: rows 11 to 14 of 14.' in drawn[2][2]
+    for names, classes, note in drawn:
+        maps = {p.name[:-4].rsplit('_', 2)[1] for n in names for p in tmp_path.glob(f'{n}_*.png')}
+        assert maps == set(classes) or not maps  # every map has its column
+        assert all(c in classes or c in note for c in ('S0', 'S1', 'A0', 'A1', 'A2', 'A3', 'A4'))
+        assert 'Threshold 0.5 for every class' in note
+        assert 'SYNTHETIC pictures' in note
+
+
 def test_a_broken_picture_is_reported_and_the_rest_goes_on(trained_files, synthetic_psmm, tmp_path):
     good = next((synthetic_psmm / 'JPEGImages').iterdir())
     broken = tmp_path / 'broken.jpg'
@@ -68,6 +95,10 @@ def test_a_broken_picture_is_reported_and_the_rest_goes_on(trained_files, synthe
         (['--classes', 'A9'], '--classes A9: choose from S0, S1'),
         (['--classes', 'all', 'S1'], '--classes all S1: all stands alone'),
         (['--method', 'cam'], "method 'cam' is unknown"),
+        (
+            ['--method', 'eigencam'],
+            'eigencam is the same for all classes; choose from .*eigengradcam',
+        ),
         (['--stride', '3'], 'no feature map of stride 3 for a picture of 64 px'),
         (['--device', 'abacus'], "device 'abacus' cannot be used"),
         (['--sheet', 'x.doc'], r'--sheet x\.doc: must end in one of \.png, \.pdf, \.svg'),

@@ -4,7 +4,9 @@ from collections import Counter
 
 import pytest
 
-from realmnet.curation.label_table import check_disjoint, missing_pictures, read_label_table
+from realmnet.curation.label_table import read_label_table
+from realmnet.curation.leakage import check_disjoint
+from realmnet.curation.listed_pictures import missing_pictures
 from realmnet.curation.resampling import MLRUS
 
 FILES = {'train': 'MYOPIA/MYOPIA.csv', 'val': 'val.csv', 'test': 'test.csv'}

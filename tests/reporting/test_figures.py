@@ -59,7 +59,7 @@ def test_class_without_positives_has_no_curve():
         line = [line for line in ranking_curves({'m': model}, kind).axes[0].get_lines()
                 if line.get_gid() == 'model'][6]  # fmt: skip
         assert len(line.get_xdata()) == 0
-        assert 'nan' in line.get_label()
+        assert '–' in line.get_label()
 
 
 def test_confusion_of_grades():

@@ -3,6 +3,7 @@ import csv
 import numpy as np
 import pytest
 
+from realmnet.curation.content import Content
 from realmnet.curation.label_table import PSMM
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import findings_of
@@ -14,6 +15,7 @@ from realmnet.reporting.findings_table import (
     to_row,
 )
 
+CONTENT = Content(7, 'ab' * 32)
 CUSTOM = ('normal', 'high_myopia', 'pathologic_myopia')
 
 
@@ -22,20 +24,20 @@ CUSTOM = ('normal', 'high_myopia', 'pathologic_myopia')
 def test_a_row_comes_back(classes, name, tmp_path):
     scores = np.random.default_rng(0).random((1, len(classes))).round(4)
     finding = findings_of(scores, classes)[0]
-    row = to_row(name, finding)
-    assert from_row(row, classes) == (name, finding)
+    row = to_row(name, finding, CONTENT)
+    assert from_row(row, classes) == (name, finding, CONTENT)
     assert not any(cell.startswith(('=', '+', '-', '@')) for cell in row.values())
     with (tmp_path / 'f.csv').open('w', newline='', encoding='utf-8') as file:
         writer = csv.DictWriter(file, columns(classes), extrasaction='ignore')
         writer.writeheader()
         writer.writerow(row)
-    assert list(read_findings(tmp_path / 'f.csv', classes)) == [(name, finding)]
+    assert list(read_findings(tmp_path / 'f.csv', classes)) == [(name, finding, CONTENT)]
 
 
 def test_a_class_of_the_diagnosis_name_is_no_diagnosis():
     finding = findings_of(np.array([[0.1, 0.2, 0.7]]), CUSTOM)[0]
     assert len(set(columns(CUSTOM))) == len(columns(CUSTOM))
-    _, found = from_row(to_row('a.jpg', finding), CUSTOM)
+    found = from_row(to_row('a.jpg', finding), CUSTOM).finding
     assert found.scores['pathologic_myopia'] == 0.7
     assert found.diagnosis_score is None
 

@@ -5,10 +5,11 @@ from functools import partial
 from pathlib import Path
 
 from realmnet.cli import run
+from realmnet.curation.synthetic_marks import MARK
 from realmnet.evaluation.comparison import compare
 from realmnet.evaluation.predictions import read_predictions
-from realmnet.evaluation.tables import FORMATS, lay_out, write_tables
-from realmnet.evaluation.thresholds import read_thresholds
+from realmnet.evaluation.tables import FORMATS, lay_out, marked_rows, write_tables
+from realmnet.evaluation.thresholds import DEFAULT, find_thresholds, threshold_note
 from realmnet.progress import Progress
 
 EXAMPLE = """example:
@@ -19,7 +20,7 @@ class-wise AUROC also from DeLong's test (Obuchowski's where patients have sever
 "decisions" are McNemar's test on right and wrong decisions. p_holm is corrected over all metrics
 and classes of the same kind of test.
 """
-HEADER = ('metric', 'first', 'second', 'difference', 'low', 'high', 'p', 'p_holm', 'test')
+HEADER = ('metric', 'first', 'second', 'difference', 'low', 'high', 'p', 'p_holm', 'test', 'remark')
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,7 +36,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--metrics', nargs='+', help='such as F1 AUROC_A4; default: F1, mAP, '
                         'AUROC, coverage, ranking, hamming; F1, AP, AUROC by class')  # fmt: skip
     parser.add_argument('--thresholds', type=Path, nargs='+',
-                        help='a thresholds file for each predictions file')  # fmt: skip
+                        help='a file of choose_thresholds.py for each predictions file; default: '
+                        'the one beside the checkpoint that a .json names, else .5')  # fmt: skip
     parser.add_argument('--classes', nargs='+', help='class names of .pkl files')
     parser.add_argument('--seed', type=int, default=42)
     parser.add_argument('--format', choices=FORMATS, default='text', help='of what is printed')
@@ -52,12 +54,9 @@ def main() -> None:
     """Compare and print."""
     args = parse_args()
     sets = [read_predictions(path, args.classes) for path in args.predictions]
-    cuts = [0.5] * len(sets)
-    if args.thresholds:
-        cuts = [
-            read_thresholds(path, predictions.classes).values
-            for path, predictions in zip(args.thresholds, sets, strict=True)
-        ]
+    files = args.thresholds or [None] * len(sets)
+    chosen = [find_thresholds(p, path) for p, path in zip(sets, files, strict=True)]
+    cuts = [c.values if c else DEFAULT for c in chosen]
     modes = ('sound', 'published') if args.mode == 'both' else (args.mode,)
     written = set()
     for number in range(1, len(sets)):
@@ -78,14 +77,25 @@ def main() -> None:
                 Progress('bootstrap replicates'),
             )
         ]
+        header = list(HEADER)
+        if not any(row[-1] for row in rows):
+            header, rows = header[:-1], [row[:-1] for row in rows]
+        synthetic = sets[0].synthetic or sets[number].synthetic
+        header, rows = marked_rows(header, rows, synthetic)
         if args.format in ('text', 'markdown'):
+            if synthetic:
+                print(f'{MARK}\n')
             print(f'{names[0]} (first) and {names[1]} (second), {len(sets[0])} images\n')
-        print(lay_out(HEADER, rows, args.format))
+        print(lay_out(header, rows, args.format))
+        if args.format in ('text', 'markdown'):
+            for name, thresholds in zip(names, (chosen[0], chosen[number]), strict=True):
+                if thresholds:
+                    print(f'\n{name}: {threshold_note(thresholds)}')
         if args.out:
             stem = f'{args.predictions[0].stem}_vs_{args.predictions[number].stem}'
             stem += f'_{number}' if stem in written else ''  # run_1/test.csv, run_2/test.csv
             written.add(stem)
-            write_tables(args.out, stem, partial(lay_out, HEADER, rows))
+            write_tables(args.out, stem, partial(lay_out, header, rows))
 
 
 if __name__ == '__main__':

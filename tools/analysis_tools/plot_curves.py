@@ -7,6 +7,7 @@ from realmnet.cli import run
 from realmnet.evaluation.decoding import graded_scale
 from realmnet.evaluation.evaluate import evaluate
 from realmnet.evaluation.predictions import Predictions, read_predictions, same_images
+from realmnet.evaluation.thresholds import find_thresholds
 from realmnet.progress import Progress
 from realmnet.reporting.curves import calibration_curves, ranking_curves
 from realmnet.reporting.mistakes import mistakes_figure
@@ -44,15 +45,24 @@ def main() -> None:
     parser.add_argument('--number', type=int, default=12, help='pictures on the sheet of mistakes')
     parser.add_argument('--bootstrap', type=int, default=1000, help='replicates of the forest plot')
     parser.add_argument('--by', choices=('patient', 'image'), default='patient')
+    parser.add_argument('--thresholds', type=Path, nargs='+',
+                        help='a file of choose_thresholds.py for each predictions file; default: '
+                        'the one beside the checkpoint that a .json names, else .5')  # fmt: skip
     parser.add_argument('--classes', nargs='+', help='class names of .pkl files')
     parser.add_argument('--format', choices=('png', 'pdf', 'svg'), default='png')
     args = parser.parse_args()
     names = args.names or [path.stem for path in args.predictions]
     if len(set(names)) != len(args.predictions):
         parser.error('give each predictions file its own name with --names')
+    if args.thresholds and len(args.thresholds) != len(args.predictions):
+        parser.error('give one thresholds file for each predictions file, or none')
     sets = [read_predictions(path, args.classes) for path in args.predictions]
     sets = dict(zip(names, same_images(*sets, names=names), strict=True))
     first = next(iter(sets.values()))
+    files = args.thresholds or [None] * len(sets)
+    chosen = {
+        name: find_thresholds(p, path) for (name, p), path in zip(sets.items(), files, strict=True)
+    }
     kinds = args.kinds or [
         kind
         for kind in KINDS
@@ -60,7 +70,7 @@ def main() -> None:
     ]
     for kind in kinds:
         if kind in ('roc', 'pr'):
-            figures = {kind: ranking_curves(sets, kind)}
+            figures = {kind: ranking_curves(sets, kind, chosen)}
         elif kind == 'calibration':
             figures = {kind: calibration_curves(sets)}
         elif kind == 'forest':
@@ -68,7 +78,14 @@ def main() -> None:
             figures = {
                 kind: forest_figure(
                     {
-                        name: evaluate(p, args.bootstrap, args.by, diagnosis='', progress=progress)
+                        name: evaluate(
+                            p,
+                            args.bootstrap,
+                            args.by,
+                            thresholds=chosen[name],
+                            diagnosis='',
+                            progress=progress,
+                        )
                         for name, p in sets.items()
                     }
                 )
@@ -77,7 +94,9 @@ def main() -> None:
             figures = {f'{kind}_{name}': confusion_figure(p) for name, p in sets.items()}
         else:
             figures = {
-                f'{kind}_{name}': mistakes_figure(p, args.images or Path(), args.number)
+                f'{kind}_{name}': mistakes_figure(
+                    p, args.images or Path(), args.number, thresholds=chosen[name]
+                )
                 for name, p in sets.items()
             }
         for name, figure in figures.items():

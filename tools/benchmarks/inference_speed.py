@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from mmengine.config import Config
 from mmpretrain import ImageClassificationInferencer
@@ -23,7 +22,7 @@ from realmnet.deployment.description import KEY, ModelDescription, Preprocessing
 from realmnet.deployment.export import export_model
 from realmnet.deployment.network import build_network
 from realmnet.deployment.quantization import write_int8
-from realmnet.deployment.runtime import OnnxModel, open_session
+from realmnet.deployment.runtime import OnnxModel, onnxruntime, open_session
 from realmnet.deployment.speed import images_per_second
 
 EXAMPLE = """example:

@@ -4,10 +4,13 @@
     python tools/dataset_tools/prepare_images.py JPEGImages.zip data/PSMM/JPEGImages \
         --unpack --data-root data/PSMM
 
-Takes JPEG, PNG, TIFF, BMP and DICOM below SRC and keeps the sub-folders. Run it again after an
-interruption: what is there is left as it is. Pictures that cannot be read are listed in
-DST/unreadable.csv. No EXIF field and no DICOM tag reaches the output; --pseudonymise also replaces
-patients, dates and foreign file names, and --labels rewrites label tables in the same way.
+Takes JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 and DICOM below SRC and keeps the sub-folders. Run it
+again after an interruption: what is there is left as it is, unless its source has changed. Pictures
+that cannot be read, damaged ones among them, are listed in DST/unreadable.csv; --accept-damaged
+stores what is left of damaged ones, too, and lists them all the same. No EXIF field and no DICOM
+tag reaches the output;
+--pseudonymise also replaces patients, dates and foreign file names, and --labels rewrites label
+tables in the same way.
 --unpack takes zip, split zip (.z01 .z02 ... beside the .zip) and tar.
 """
 
@@ -21,7 +24,10 @@ from tqdm import tqdm
 
 from realmnet.cli import run
 from realmnet.curation.archives import unpack
-from realmnet.curation.label_table import missing_pictures, read_label_table, write_label_table
+from realmnet.curation.content import told
+from realmnet.curation.identifiers import check_distinct
+from realmnet.curation.label_table import read_label_table, write_label_table
+from realmnet.curation.listed_pictures import missing_pictures
 from realmnet.curation.pictures import list_pictures
 from realmnet.curation.prepare import PrepareSettings, prepare_images, prepared_name
 from realmnet.curation.privacy import Pseudonyms
@@ -29,6 +35,7 @@ from realmnet.curation.protocols import read_splits
 from realmnet.curation.schema_file import add_schema_options, schema_from
 from realmnet.curation.sources import PSMM_SOURCES
 from realmnet.errors import InputError
+from realmnet.reporting.findings_table import display_name
 
 
 def parse_args() -> argparse.Namespace:
@@ -43,6 +50,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--no-crop', action='store_true', help='leave the black border on')
     parser.add_argument('--png', action='store_true', help='write PNG instead of JPEG')
     parser.add_argument('--quality', type=int, default=95, help='JPEG quality (default 95)')
+    parser.add_argument('--accept-damaged', action='store_true',
+                        help='store what is left of damaged pictures, and list them')  # fmt: skip
     parser.add_argument('--jobs', type=int, default=0, help='processes (default: one a core)')
     parser.add_argument('--pseudonymise', type=Path, metavar='KEYFILE',
                         help='replace names; the key file undoes it, keep it apart')  # fmt: skip
@@ -72,10 +81,17 @@ def main() -> None:
         return
     if args.src.is_file():
         raise InputError(f'{args.src}: is a file; add --unpack if it is an archive')
-    settings = PrepareSettings(args.size, args.keep_aspect, not args.no_crop,
-                               '.png' if args.png else '.jpg', args.quality)  # fmt: skip
+    settings = PrepareSettings(
+        args.size,
+        args.keep_aspect,
+        not args.no_crop,
+        '.png' if args.png else '.jpg',
+        args.quality,
+        args.accept_damaged,
+    )
     pseudonyms = Pseudonyms(args.pseudonymise, args.sources) if args.pseudonymise else None
     tables = [read_label_table(path, schema_from(args)) for path in args.labels]
+    check_distinct(patient for table in tables for patient in table.patients)
     report = prepare_images(
         args.src, args.dst, settings, args.jobs, pseudonyms,
         progress=lambda results, total: tqdm(results, total=total, unit='image'),
@@ -86,6 +102,18 @@ def main() -> None:
     if pseudonyms:
         pseudonyms.save()
     print(f'{report.written:,} picture(s) written to {args.dst}, {report.skipped:,} already there')
+    for name, note in report.notes[:10]:
+        print(f'  {name}: {note}')
+    if report.again:
+        print(
+            f'{len(report.again):,} were there, made from other pictures or by a version that did '
+            f'not note from what, and were made again: {told(map(display_name, report.again))}'
+        )
+    if report.gone:
+        print(
+            f'{len(report.gone):,} picture(s) in {args.dst} come from none in {args.src} and stay; '
+            f'take them out if their source is gone: {told(map(display_name, report.gone))}'
+        )
     if report.unreadable:
         print(f'{len(report.unreadable):,} could not be read, see {args.dst / "unreadable.csv"}:')
         for name, reason in report.unreadable[:10]:

@@ -5,7 +5,8 @@
     python tools/dataset_tools/verify.py data/PSMM --labels-only --agreement reader1.csv reader2.csv
 
 Checks label rules, patients in two splits, the resampled list, sources, and every picture: missing,
-extra, unreadable, not 8-bit RGB, of another size, or the same pixels twice. --out writes
+extra, unreadable, damaged, stored in another way, of another size, the same pixels twice, or one
+photograph in two splits, encoded again, resized or slightly cropped. --out writes
 report.json and quality.csv: sharpness, exposure and visible share of each picture, the most
 conspicuous first, for looking through by eye. --agreement gives Cohen's kappa between two readers'
 tables.
@@ -14,7 +15,6 @@ tables.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from pathlib import Path
@@ -23,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from realmnet.cli import run
+from realmnet.curation.csv_files import write_csv
 from realmnet.curation.label_table import examples, read_label_table
 from realmnet.curation.outputs import staged
 from realmnet.curation.quality import Quality, worst_first
@@ -44,6 +45,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--pictures', type=Path, help='default: DATA_ROOT/JPEGImages')
     parser.add_argument('--labels-only', action='store_true', help='do not open pictures')
     parser.add_argument('--size', type=int, default=0, help='side that every picture must have')
+    parser.add_argument('--accept-damaged', action='store_true',
+                        help='name damaged pictures in a warning')  # fmt: skip
     parser.add_argument('--out', type=Path, help='folder for report.json and quality.csv')
     parser.add_argument('--agreement', nargs=2, type=Path, metavar='CSV')
     parser.add_argument('--jobs', type=int, default=0, help='processes (default: one a core)')
@@ -61,6 +64,7 @@ def main() -> None:
         verify_pictures(
             result, folder, args.size, args.jobs,
             progress=lambda results, total: tqdm(results, total=total, unit='image'),
+            accept_damaged=args.accept_damaged,
         )  # fmt: skip
     kappa = {}
     if args.agreement:
@@ -89,15 +93,17 @@ def _write(out: Path, result: Verification, kappa: dict[str, float]) -> None:
         'agreement': {k: None if np.isnan(v) else v for k, v in kappa.items()},
     }
     with staged(out) as place:
-        (place / 'report.json').write_text(json.dumps(report, indent=1, ensure_ascii=False) + '\n')
+        (place / 'report.json').write_text(
+            json.dumps(report, indent=1, ensure_ascii=False) + '\n', encoding='utf-8'
+        )
         if result.quality:
             names = list(result.quality)
             measures = list(result.quality.values())
-            with (place / 'quality.csv').open('w', newline='', encoding='utf-8') as file:
-                writer = csv.writer(file, lineterminator='\n')
-                writer.writerow(['filename', *Quality._fields])
-                for i in worst_first(measures):
-                    writer.writerow([names[i], *(f'{value:.4f}' for value in measures[i])])
+            rows = [
+                [names[i], *(f'{value:.4f}' for value in measures[i])]
+                for i in worst_first(measures)
+            ]
+            write_csv(place / 'quality.csv', ['filename', *Quality._fields], rows)
 
 
 if __name__ == '__main__':

@@ -2,11 +2,13 @@
 
 import argparse
 import pickle
+import zipfile
 from pathlib import Path
 
 import torch
 
 from realmnet.cli import run
+from realmnet.engine.checkpoint_io import check_archive
 from realmnet.errors import InputError
 from realmnet.models.backbones.tinyvit_keys import convert_state_dict
 
@@ -42,6 +44,8 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         from safetensors.torch import load_file
 
         return load_file(path)
+    if zipfile.is_zipfile(path):
+        check_archive(path)
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:

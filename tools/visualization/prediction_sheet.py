@@ -5,7 +5,9 @@ from pathlib import Path
 
 from realmnet.cli import run
 from realmnet.evaluation.predictions import read_predictions
+from realmnet.evaluation.thresholds import find_thresholds
 from realmnet.reporting.sheet import prediction_sheet
+from realmnet.reporting.style import save
 
 EXAMPLE = """example:
   python tools/visualization/prediction_sheet.py work_dirs/quickstart/test.csv \\
@@ -21,8 +23,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('pictures', help='folder of the pictures')
     parser.add_argument('--out', required=True, help='picture file to write, for instance .png')
     parser.add_argument('--number', type=int, default=24, help='how many pictures (24)')
-    parser.add_argument('--threshold', type=float, default=0.5, help='score from which a class '
-                        'counts as found (0.5)')  # fmt: skip
+    parser.add_argument('--thresholds', type=Path, help='file of choose_thresholds.py; default: '
+                        'the one beside the checkpoint that a .json names, else .5')  # fmt: skip
+    parser.add_argument('--threshold', type=float, help='one score from which every class counts '
+                        'as found, instead')  # fmt: skip
     parser.add_argument('--seed', type=int, default=0, help='which pictures (0)')
     parser.add_argument('--title', default='', help='above the sheet')
     return parser.parse_args()
@@ -30,16 +34,19 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    predictions = read_predictions(args.predictions)
+    thresholds = args.threshold
+    if thresholds is None:
+        thresholds = find_thresholds(predictions, args.thresholds)
     figure = prediction_sheet(
-        read_predictions(args.predictions),
+        predictions,
         args.pictures,
         number=args.number,
-        threshold=args.threshold,
+        thresholds=thresholds,
         seed=args.seed,
         title=args.title,
     )
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(args.out, dpi=150)
+    save(figure, args.out, 150)
     print(f'{args.out} written')
 
 

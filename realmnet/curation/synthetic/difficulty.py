@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from realmnet.curation.label_table import PSMM, read_label_table
+from realmnet.curation.pictures import read_any_picture
 from realmnet.curation.synthetic.writer import PICTURES, SPLITS
 
 BINS = 16
@@ -87,7 +88,10 @@ def histogram_baseline(root: str | os.PathLike) -> pd.DataFrame:
     for split in ('train', 'test'):
         table = read_label_table(root / SPLITS[split])
         labels[split] = table.labels.astype(int)
-        pictures = [cv2.imread(str(root / PICTURES / name)) for name in table.filenames]
+        pictures = [
+            cv2.cvtColor(read_any_picture(root / PICTURES / name), cv2.COLOR_RGB2BGR)
+            for name in table.filenames
+        ]
         features[split] = np.stack([colour_histogram(picture) for picture in pictures])
     auroc = fit_and_score(features['train'], labels['train'], features['test'], labels['test'])
     columns = {'auroc': auroc, 'positives': labels['test'].sum(0)}

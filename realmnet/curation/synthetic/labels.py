@@ -1,7 +1,8 @@
 """Who is photographed: synthetic patients, eyes, examinations and their labels.
 
 Everything here is a table; no picture is drawn. The label sets follow the published histogram of
-PSMM (or a uniform one), the file names follow PSMM's, and all numbers and dates are invented.
+PSMM (or a uniform one), the file names follow PSMM's, and all numbers and dates are invented; the
+numbers begin with :data:`~realmnet.curation.synthetic_marks.NUMBER_PREFIX`, as no patient's does.
 """
 
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from datetime import date, timedelta
 from statistics import NormalDist
 
 import numpy as np
+
+from realmnet.curation.synthetic_marks import NUMBER_PREFIX
 
 #: Pictures per label set in PSMM (train + validation + test), from mild to severe.
 PUBLISHED_COUNTS = {
@@ -199,14 +202,15 @@ def draw_patients(num_patients: int, labels: str = 'published', seed: int = 42) 
 
 
 def _invented_numbers(rng: np.random.Generator, source: str, count: int) -> list[str]:
-    """Draw distinct patient numbers in the source's style."""
+    """Draw distinct patient numbers in the source's style, behind the prefix of invented ones."""
     if source == 'ShenzhenEye':
         low, high, form = 2_000_000, 3_000_000, '{}'
     elif source.startswith('Lishui'):
         low, high, form = 1, 10_000 + 2 * count, '{:06d}'
     else:
         low, high, form = 1, 100 + 2 * count, '{}'
-    return [form.format(n) for n in rng.choice(np.arange(low, high), size=count, replace=False)]
+    drawn = rng.choice(np.arange(low, high), size=count, replace=False)
+    return [NUMBER_PREFIX + form.format(n) for n in drawn]
 
 
 def _draw_pictures(rng: np.random.Generator, source: str, patient_id: str) -> tuple[Picture, ...]:

@@ -184,6 +184,19 @@ def is_synthetic(root: str | os.PathLike) -> bool:
     return Path(root, RECORD).is_file()
 
 
+def in_synthetic(path: str | os.PathLike) -> bool:
+    """Whether a picture, or a folder of pictures, lies in a synthetic data set.
+
+    Looks in the folder itself and the two above, as deep as the layout puts pictures.
+
+    Example:
+        >>> in_synthetic('data/PSMM/JPEGImages')
+        False
+    """
+    path = Path(path).absolute()
+    return any(is_synthetic(folder) for folder in (path, *path.parents[:2]))
+
+
 def read_record(out: Path) -> dict | None:
     """Read ``synthetic.json`` of a folder; None if there is none or it is not ours.
 

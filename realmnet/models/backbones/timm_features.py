@@ -6,6 +6,8 @@ from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
+from realmnet.errors import InputError
+
 
 @MODELS.register_module()
 class TimmFeatures(BaseBackbone):
@@ -22,6 +24,9 @@ class TimmFeatures(BaseBackbone):
         init_cfg: Initialisation; None keeps timm's own.
         **options: For ``timm.create_model``, such as ``drop_path_rate`` or ``img_size``.
 
+    Raises:
+        InputError: If timm does not know the model or an option.
+
     Example:
         >>> import torch
         >>> backbone = TimmFeatures('convnext_atto', drop_path_rate=0.5)
@@ -33,7 +38,13 @@ class TimmFeatures(BaseBackbone):
         import timm  # takes a second, and few configs need it
 
         super().__init__(init_cfg)
-        self.timm_model = timm.create_model(model_name, num_classes=0, **options)
+        try:
+            self.timm_model = timm.create_model(model_name, num_classes=0, **options)
+        except (TypeError, RuntimeError) as error:  # an unknown argument, an unknown model
+            raise InputError(
+                f'model.backbone: timm {timm.__version__} cannot make {model_name!r} with '
+                f'{options} ({error}); see timm.list_models()'
+            ) from None
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
         """Return the features ``(N, D)`` of pictures ``(N, 3, H, W)``."""
