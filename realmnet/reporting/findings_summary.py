@@ -81,4 +81,6 @@ def graded_lines(
     if summary.disease is not None:
         which = 'pictures' if not summary.ungradable else 'gradable pictures'
         lines.append(f'pathologic myopia: {summary.disease:,} of {summary.gradable:,} {which}')
+    elif not description.diagnosis:
+        lines.append('no diagnosis: the model does not say which classes mean a disease')
     return lines
