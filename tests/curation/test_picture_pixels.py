@@ -96,7 +96,6 @@ def test_transparent_is_black(tmp_path):
     assert np.abs(read_any_picture(path).astype(int) - found).max() == 0
     path = saved(tmp_path / 'c.png', GREY, transparency=int(GREY[0, 5]))
     assert (read_any_picture(path)[:, 5] == 0).all() and read_any_picture(path)[0, 6, 0] > 0
-    path = saved()
     path = with_chunk(saved(tmp_path / 'e.png', GREY.astype(np.uint16) * 256), b'tRNS',
                       struct.pack('>H', int(GREY[0, 5]) * 256))  # fmt: skip
     assert (read_any_picture(path)[:, 5] == 0).all() and read_any_picture(path)[0, 6, 0] > 0
