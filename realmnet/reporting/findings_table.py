@@ -81,12 +81,11 @@ def from_spreadsheet(text: str) -> str:
 
 
 def columns(classes: Sequence[str]) -> list[str]:
-    r"""Columns of ``findings.csv``; those that the classes do not tell are left out.
+    """Columns of ``findings.csv``; those that the classes do not tell are left out.
 
     Example:
-        >>> columns(['N'])
-        ['filename', 'patient', 'eye', 'N_score', 'found', 'uncertain', 'ungradable', 'size', \
-'digest', 'notice']
+        >>> columns(['N'])[3:6], columns(['N'])[6:]
+        (['N_score', 'found', 'uncertain'], ['ungradable', 'size', 'digest', 'notice'])
     """
     names = ['filename', 'patient', 'eye', *(c + SCORE for c in classes), 'found']
     names += ['grade'] if graded_scale(classes) else []
