@@ -67,7 +67,7 @@ def display_name(path: str | Path) -> str:
 
 
 def columns(classes: Sequence[str] | LabelSchema) -> list[str]:
-    r"""Columns of ``findings.csv``; those that the classes do not tell are left out.
+    """Columns of ``findings.csv``; those that the classes do not tell are left out.
 
     Args:
         classes: The schema of the model, or bare names; see :func:`schema_of`.

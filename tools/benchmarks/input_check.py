@@ -9,6 +9,7 @@ scikit-image, and apart those on which the rule was chosen (scikit-learn, matplo
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import time
 from collections import Counter
@@ -23,6 +24,7 @@ from realmnet.cli import run
 from realmnet.curation.content import content_of
 from realmnet.curation.label_table import LabelSchema, read_label_table
 from realmnet.curation.pictures import list_pictures, read_any_picture
+from realmnet.errors import InputError
 from realmnet.reporting.contact_sheet import draw_sheet, write_thumbnail
 from realmnet.reporting.findings_table import FindingRow
 
@@ -90,6 +92,15 @@ def package_pictures(packages: tuple[str, ...]) -> list[Path]:
     return list(found.values())
 
 
+def readable(paths: list[Path]) -> tuple[list[Path], list[np.ndarray]]:
+    """Read pictures, without those that are none, or another format than their names say."""
+    found = {}
+    for path in paths:
+        with contextlib.suppress(InputError):
+            found[path] = read_any_picture(path)
+    return list(found), list(found.values())
+
+
 def refused(model: Inferencer, pictures: Iterator[np.ndarray]) -> list[tuple[str, ...]]:
     """Reasons of each picture, in order."""
     reasons, batch = [], []
@@ -145,9 +156,9 @@ def main() -> None:
     noise = [rng.integers(0, 256, (256, 256, 3), np.uint8) for _ in range(100)]
     row('noise', refused(model, iter(noise)))
     for name, packages in (('no fundus', MEASURED), ('no fundus, chosen on', CHOSEN_ON)):
-        paths = package_pictures(packages)
+        paths, pictures = readable(package_pictures(packages))
         if paths:
-            reasons = refused(model, map(read_any_picture, paths))
+            reasons = refused(model, iter(pictures))
             row(f'{name} ({", ".join(packages)})', reasons)
             missed = [p.name for p, r in zip(paths, reasons, strict=True) if not r]
             print(f'missed: {missed}')
