@@ -79,9 +79,10 @@ class PictureModel(ABC):
 
     def read(self, path: str | Path) -> np.ndarray:
         """Read a file and preprocess it; see :meth:`Preprocessing.read`."""
-        return self._read_noted(path)[0]
+        return self.read_with_notes(path)[0]
 
-    def _read_noted(self, path: str | Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    def read_with_notes(self, path: str | Path) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Read as :meth:`read`, with what is to be said about the file."""
         notes: list[str] = []
         picture = self.description.preprocessing.read(
             path, self.max_pixels, self.accept_damaged, notes
@@ -146,7 +147,7 @@ class PictureModel(ABC):
             if inside is not None:
                 refuse_outward(path, inside)
             with unchanged(path) as content:
-                picture, notes = self._read_noted(path)
+                picture, notes = self.read_with_notes(path)
             return PictureResult(path, None, '', picture, content, notes)
         except InputError as error:
             return PictureResult(path, None, str(error))

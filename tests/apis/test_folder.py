@@ -190,8 +190,8 @@ def test_interrupted_work_continues(model, folder, tmp_path, monkeypatch):
     # the last row was being written
     (out / 'findings.csv').write_text(kept + 'sub/0_left.png,,,0.1')
     opened = []
-    read = model[0].read
-    monkeypatch.setattr(model[0], 'read', lambda path: opened.append(path) or read(path))
+    read = model[0].read_with_notes
+    monkeypatch.setattr(model[0], 'read_with_notes', lambda path: opened.append(path) or read(path))
     result = go(model, folder, out)
     assert (result.new, result.earlier) == (3, 3)
     assert len(opened) == 3

@@ -97,7 +97,7 @@ def test_every_option_in_the_prose_belongs_to_some_tool(parsers):
     for page in PAGES:
         text = re.sub(r'```.*?```', '', page.read_text(encoding='utf-8'), flags=re.DOTALL)
         for inline in re.findall(r'`([^`\n]+)`', text):
-            if inline.startswith(('pip ', 'git ')):
+            if inline.startswith(('pip ', 'git ', 'docker ')):
                 continue
             for name in re.findall(r'(?<![\w-])--[a-z][a-z0-9-]+', inline):
                 assert name in known | FOREIGN, f'{page.name}: no tool has {name}'
