@@ -111,11 +111,6 @@ class NamePattern:
         return PictureName(patient, side if side != 'OU' else None, day, self.name), found
 
 
-def plain_path(filename: str) -> str:
-    """Spell a path in one way: ``./a.jpg`` is ``a.jpg``."""
-    return '/'.join(part for part in filename.split('/') if part not in ('', '.'))
-
-
 def side_of(word: str) -> str | None:
     """Return ``'OD'``, ``'OS'`` or ``'OU'`` for a word that names a side, None for any other.
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from realmnet.curation.name_pattern import PictureName, day_of, plain_path, side_of
+from realmnet.curation.csv_files import column_hint, read_csv
+from realmnet.curation.identifiers import (
+    clean,
+    clean_name,
+    identifier_problem,
+    warn_of_look_alikes,
+)
+from realmnet.curation.name_pattern import PictureName, day_of, side_of
 from realmnet.curation.picture_names import LEFT_OUT, PATTERNS, PictureNames, Recognised
 from realmnet.errors import InputError
 
@@ -33,33 +39,19 @@ def read_names(path: str | os.PathLike) -> PictureNames:
         >>> read_names('eyes.csv').read('scan 12.jpg').patient                # doctest: +SKIP
         'P001'
     """
-    table: dict[str, PictureName] = {}
-    try:
-        with Path(path).open(newline='', encoding='utf-8-sig') as file:
-            reader = csv.DictReader(file, strict=True)
-            header = [str(name).strip() for name in reader.fieldnames or ()]
-            if not {'filename', 'patient', 'eye'} <= set(header) or len(set(header)) < len(header):
-                raise InputError(
-                    f'{path}: has the columns {header}, expected {", ".join(COLUMNS)}, each once '
-                    '(date may be absent); correct the first line'
-                )
-            reader.fieldnames = header
-            for row in reader:
-                place = f'{path}, line {reader.line_num}'
-                if None in row or None in row.values():
-                    raise InputError(
-                        f'{place}: does not have {len(header)} cells; put names with commas into '
-                        'quotes'
-                    )
-                _add(table, {name: cell.strip() for name, cell in row.items()}, place)
-    except FileNotFoundError:
-        raise InputError(f'{path}: no such table of names') from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    cells = read_csv(path, 'a table of names', 'no such table of names')
+    if missing := [name for name in COLUMNS[:3] if name not in cells.columns]:
         raise InputError(
-            f'{path}: not a table of names, a CSV in UTF-8 was expected ({type(error).__name__})'
-        ) from None
+            f'{path}: column(s) {missing} missing, found {cells.header}, expected '
+            f'{", ".join(COLUMNS)} (date may be absent){column_hint(missing, cells.header)}'
+        )
+    table: dict[str, PictureName] = {}
+    for row in range(len(cells)):
+        named = {name: clean(column[row]) for name, column in cells.columns.items()}
+        _add(table, named, cells.place(row))
     if not table:
         raise InputError(f'{path}: the table of names has a header but no row')
+    warn_of_look_alikes(str(path), [name.patient for name in table.values() if name.patient])
     return PictureNames(table=table)
 
 
@@ -96,7 +88,9 @@ def say_names(filenames: Iterable[str], names: PictureNames, unknown: str = LEFT
 
 
 def _add(table: dict[str, PictureName], row: dict[str, str], place: str) -> None:
-    name, patient = plain_path(row['filename']), row['patient']
+    name, patient = clean_name(row['filename']), row['patient']
+    if patient and (problem := identifier_problem(patient)):
+        raise InputError(f'{place} ({name}): patient {patient!r} {problem}')
     if not name:
         raise InputError(f'{place}: filename is empty; name the picture')
     side = side_of(row['eye']) if row['eye'] else ''

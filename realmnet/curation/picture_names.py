@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from realmnet.curation.identifiers import clean_name
 from realmnet.curation.name_pattern import (
     SIDES,
     UNKNOWN,
@@ -21,7 +22,6 @@ from realmnet.curation.name_pattern import (
     NamePattern,
     PictureName,
     day_of,
-    plain_path,
     side_of,
 )
 from realmnet.curation.sources import PSMM_SOURCES
@@ -137,7 +137,7 @@ class PictureNames:
         Args:
             filename: Relative to the folder of pictures, with ``/``.
         """
-        filename = plain_path(filename)
+        filename = clean_name(filename)
         if self.table is not None:
             return self.table.get(filename, UNKNOWN)
         *folders, last = filename.split('/')
