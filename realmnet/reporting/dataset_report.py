@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from realmnet.curation.identifiers import SPELLINGS, shared, spelling
+from realmnet.curation.identifiers import SPELLINGS, picture_path, shared, spelling
 from realmnet.curation.label_table import (
     PSMM,
     LabelSchema,
@@ -158,7 +158,8 @@ def _samples(table: LabelTable, folder: Path) -> Figure | None:
         return None
 
     def read(name: str) -> np.ndarray:
-        refuse_outward(folder / name, folder)
-        return read_any_picture(folder / name)
+        path = picture_path(folder, name)
+        refuse_outward(path, folder)
+        return read_any_picture(path)
 
     return draw_samples(table.take(present), read)

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from realmnet.curation.identifiers import picture_path
 from realmnet.curation.pictures import read_any_picture, refuse_outward
 from realmnet.curation.synthetic import in_synthetic
 from realmnet.errors import InputError
@@ -142,7 +143,7 @@ def mistakes_figure(
 
 
 def _picture(name: str, folder: str | os.PathLike, size: int) -> np.ndarray:
-    path = Path(folder, name)
+    path = picture_path(Path(folder), name)
     if not path.exists():
         raise InputError(f'{path}: the picture is not there; name its folder with --images')
     refuse_outward(path, folder)

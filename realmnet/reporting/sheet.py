@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from realmnet.curation.identifiers import picture_path
 from realmnet.curation.pictures import read_any_picture, refuse_outward
 from realmnet.curation.synthetic import in_synthetic
 from realmnet.errors import InputError
@@ -91,7 +92,7 @@ def prediction_sheet(
     for axis in axes:
         axis.set_axis_off()
     for axis, row in zip(axes, rows, strict=False):
-        path = Path(folder, predictions.filenames[row])
+        path = picture_path(Path(folder), predictions.filenames[row])
         refuse_outward(path, folder)
         axis.imshow(read_any_picture(path, least_side=_SIDE))
         claimed = predictions.scores[row] >= cuts

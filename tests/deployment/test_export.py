@@ -181,6 +181,20 @@ def test_onnx_gives_the_networks_scores_for_any_batch(small, small_onnx):
         assert np.ptp(expected, axis=1).min() > 0.1
 
 
+def test_a_changed_byte_is_found_by_the_digest(small_onnx, tmp_path):
+    content = bytearray(small_onnx.read_bytes())
+    places = np.random.default_rng(0).integers(0, len(content), 20)
+    for place in (*places, content.rfind(DIGEST.encode()) + len(DIGEST) + 5):
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        (tmp_path / 'damaged.onnx').write_bytes(damaged)
+        with pytest.raises(InputError, match='damaged'):
+            OnnxModel(tmp_path / 'damaged.onnx')
+    earlier = content.replace(DIGEST.encode(), b'realmnet.other!')  # as if it had none
+    (tmp_path / 'earlier.onnx').write_bytes(earlier)
+    assert OnnxModel(tmp_path / 'earlier.onnx').description.classes
+
+
 def test_the_file_stands_alone_and_tells_nothing_of_this_machine(small, small_onnx, tmp_path):
     model = onnx.load(small_onnx, load_external_data=False)
     assert [p.key for p in model.metadata_props] == [KEY, DIGEST]
