@@ -57,5 +57,5 @@ def test_findings_of_classes_with_spaces_are_read_back(classes):
     finding = findings_of([[0.9, 0.8]], classes)[0]
     assert finding.found == classes
     row = to_row('a.jpg', finding)
-    assert from_row(row, classes) == ('a.jpg', finding)
+    assert from_row(row, classes) == ('a.jpg', finding, None)
     assert row['found'] == ('normal; macular hole' if ' ' in classes[1] else 'normal hole')

@@ -22,11 +22,13 @@ STEPS = [dict(type='LoadPicture'), dict(type='PackInputs')]
 def runner(tmp_path):
     """About to train on one picture of 64 px; ``classes`` and ``steps`` may be changed."""
 
-    def make(classes=('N', 'macular hole'), steps=STEPS, preprocessor=2, **backbone):
+    def make(classes=('N', 'macular hole'), steps=STEPS, preprocessor=2, diagnosis=(), **backbone):
         Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / 'a.png')
         header = ','.join(['filename', 'ID', *classes])
         (tmp_path / 'a.csv').write_text(f'{header}\na.png,1{",0" * len(classes)}\n')
-        schema = dict(name='mine', classes=list(classes), allow_empty=True)
+        schema = dict(
+            name='mine', classes=list(classes), allow_empty=True, diagnosis=list(diagnosis)
+        )
         data = dict(ann_file='a.csv', schema=schema, data_root=str(tmp_path), pipeline=steps)
         dataset = LabelTableDataset(**data)
         model = {**NETWORK, 'backbone': {**NETWORK['backbone'], **backbone}}
@@ -64,7 +66,7 @@ def test_pictures_of_another_size_are_refused(runner):
 
 def test_names_that_findings_cannot_tell_apart_are_refused(runner):
     with pytest.raises(InputError, match="two columns 'pathologic_myopia'"):
-        DescriptionHook().before_train(runner(classes=('M', 'pathologic_myopia')))
+        DescriptionHook().before_train(runner(('M', 'pathologic_myopia'), diagnosis=['M']))
 
 
 def test_a_network_outside_the_list_is_trained_with_a_warning(runner, caplog):

@@ -13,7 +13,7 @@ from model_files import small_description, write_model
 from realmnet.apis import Inferencer
 from realmnet.apis.folder import infer_folder
 from realmnet.apis.one_picture import Examiner
-from realmnet.curation.label_table import PSMM, read_label_table
+from realmnet.curation.label_table import PSMM, LabelSchema, read_label_table
 from realmnet.curation.pictures import read_any_picture
 from realmnet.deployment.description import ModelDescription
 from realmnet.deployment.export import export_model
@@ -27,6 +27,7 @@ from realmnet.reporting.findings_summary import Summary, graded_lines
 from realmnet.reporting.picture_report import facts_html
 
 BLACK, WHITE = np.zeros((300, 400, 3), np.uint8), np.full((300, 400, 3), 255, np.uint8)
+DISEASE = LabelSchema('mine', ('M',), diagnosis=('M',))
 NOISE = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
 
 
@@ -260,7 +261,7 @@ def test_too_few_pictures(fundus):
 
 
 def test_units_are_graded_by_what_can_be_graded():
-    good, bad = findings_of(np.array([[0.3], [0.9]]), ['M'])
+    good, bad = findings_of(np.array([[0.3], [0.9]]), DISEASE)
     units = Units()
     units.add('1_left.jpg', good)
     units.add('1_left.jpg', refuse(bad, ['too dark']))
@@ -279,8 +280,8 @@ def test_units_are_graded_by_what_can_be_graded():
 
 
 def test_lines_of_a_summary():
-    summary, description = Summary(), small_description(('M',))
-    good, bad = findings_of(np.array([[0.9], [0.9]]), ['M'])
+    summary, description = Summary(), small_description(('M',), diagnosis=('M',))
+    good, bad = findings_of(np.array([[0.9], [0.9]]), DISEASE)
     summary.add(good)
     summary.add(refuse(bad, ['too dark', 'blurred']))
     lines = graded_lines(summary, description, {'eye': (2, 1), 'patient': (0, 0)})

@@ -192,7 +192,7 @@ def test_patients_that_look_alike_are_said_and_never_pooled(tmp_path):
     half = [p if i % 2 else p.lstrip('0') for i, p in enumerate(PATIENTS)]
     write_predictions(predictions(NAMES, half), tmp_path / 'x.csv')
     with pytest.warns(InputWarning, match="patients '001' and '1'"):
-        model = read_predictions(tmp_path / 'x.csv')
+        model = read_predictions(tmp_path / 'x.csv').with_diagnosis(['M'])
     for pool in (
         lambda: evaluate(model, bootstrap=20),
         lambda: evaluate(model, bootstrap=0),
