@@ -68,8 +68,8 @@ class LabelTableDataset(MultiLabelDataset):
             metainfo=dict(
                 classes=self.schema.classes,
                 class_names=self.schema.class_names,
-                schema=self.schema.name,
-                diagnosis=list(self.schema.diagnosis),
+                # Not as text of its own: mmengine opens the file, or address, that a text names.
+                meaning=dict(schema=self.schema.name, diagnosis=list(self.schema.diagnosis)),
             ),
             **kwargs,
         )

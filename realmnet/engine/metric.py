@@ -13,9 +13,6 @@ from realmnet.errors import InputError
 from realmnet.evaluation.metrics import all_metrics, metrics_table
 from realmnet.evaluation.predictions import Predictions, write_predictions
 
-#: What a dataset tells of the meaning of its classes, for the predictions' ``info``.
-MEANING = ('schema', 'diagnosis')
-
 
 @METRICS.register_module()
 class MultiLabelReport(BaseMetric):
@@ -97,5 +94,5 @@ class MultiLabelReport(BaseMetric):
             scores=np.stack(scores).astype(np.float64),
             truth=np.stack(truth).astype(np.int8),
             classes=tuple(self.dataset_meta['classes']),
-            info=self.info | {k: v for k in MEANING if (v := self.dataset_meta.get(k)) is not None},
+            info=self.info | self.dataset_meta.get('meaning', {}),
         )

@@ -91,6 +91,18 @@ def test_the_meaning_of_classes_travels_from_dataset_to_predictions(
     assert (found.name, found.diagnosis) == ('own', expected)
 
 
+def test_a_schema_called_like_a_file_is_not_read_from_it(root, monkeypatch, capfd):
+    (root / 'own').write_text('what stands in a file\n')
+    (root / 'own.csv').write_text('D,N,filename,ID\n1,0,a.jpg,1\n0,1,b.jpg,2\n')
+    monkeypatch.chdir(root)
+    dataset = LabelTableDataset(
+        'own.csv', schema=dict(name='own', classes=['D', 'N']), data_root=str(root),
+        data_prefix='JPEGImages',
+    )  # fmt: skip
+    assert dataset.metainfo['meaning'] == {'schema': 'own', 'diagnosis': []}
+    assert 'meta file' not in ''.join(capfd.readouterr())
+
+
 def test_a_diagnosis_that_the_schema_lacks_is_refused(root):
     schema = dict(name='own', classes=['D', 'N'], diagnosis=['M'])
     with pytest.raises(LabelTableError, match=r"the diagnosis names \['M'\].*classes \['D', 'N'\]"):
