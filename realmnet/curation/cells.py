@@ -17,12 +17,12 @@ def as_number(cell: object) -> float | None:
     """
     if cell is None:
         return float('nan')
-    if not isinstance(cell, str):
-        return float(cell) if isinstance(cell, int | float) else None
-    text = cell.strip()
+    if not isinstance(cell, str | int | float):
+        return None
+    text = cell.strip() if isinstance(cell, str) else cell
     try:
-        return None if '_' in text else float(text or 'nan')
-    except ValueError:
+        return None if '_' in str(text) else float('nan' if text == '' else text)
+    except (ValueError, OverflowError):  # a whole number may be too large
         return None
 
 

@@ -52,6 +52,11 @@ def decode_dicom(
         _check(path, reading, max_pixels, max_bytes)
         data = pydicom.dcmread(path)
         values = _stored_values(data, reading)
+        if values.shape[:2] != (data.Rows, data.Columns):
+            raise InputError(
+                f'{reading.where}: holds pixels of shape {values.shape} for {data.Rows} rows and '
+                f'{data.Columns} columns, as several frames do; export each as a picture'
+            )
         kind = str(data.PhotometricInterpretation)
         if kind.startswith('MONOCHROME'):
             pixels = np.repeat(_grey(values, data, reading)[..., None], 3, axis=2)
@@ -145,7 +150,7 @@ def _grey(values: np.ndarray, data: Dataset, reading: Reading) -> np.ndarray:
             f'{reading.where}: has a presentation LUT of its own; export it with the presentation '
             'applied'
         )
-    low, high = _modality_range(data)
+    low, high = _modality_range(data, reading.where)
     values = apply_modality_lut(values, data)
     if lut := data.get('VOILUTSequence'):
         entries, first, bits = lut[0].LUTDescriptor
@@ -163,7 +168,7 @@ def _grey(values: np.ndarray, data: Dataset, reading: Reading) -> np.ndarray:
     return np.clip(np.floor(share * 256 + 1e-9), 0, 255).astype(np.uint8)
 
 
-def _modality_range(data: Dataset) -> tuple[float, float]:
+def _modality_range(data: Dataset, where: str) -> tuple[float, float]:
     """Give what the darkest and the brightest stored value that fits becomes."""
     if lut := data.get('ModalityLUTSequence'):
         return 0, 2 ** lut[0].LUTDescriptor[2] - 1
@@ -172,6 +177,8 @@ def _modality_range(data: Dataset) -> tuple[float, float]:
         0, 2**bits - 1
     )  # fmt: skip
     if 'RescaleSlope' in data and 'RescaleIntercept' in data:
+        if data.RescaleSlope is None or data.RescaleIntercept is None:
+            raise InputError(f'{where}: its rescale slope or intercept is empty; export it again')
         slope, intercept = float(data.RescaleSlope), float(data.RescaleIntercept)
         return low * slope + intercept, high * slope + intercept
     return low, high

@@ -23,6 +23,12 @@ _SRGB_GAMMA = 1 / 2.2
 _ALL_DARK = 15  # the most that 12 bits in a 16-bit field come to
 
 
+def _signed(image: Image.Image) -> bool:
+    """Whether a TIFF file says that its samples are signed; Pillow reads 8 bits as unsigned."""
+    formats = getattr(image, 'tag_v2', {}).get(339, ())
+    return 2 in (formats if isinstance(formats, tuple) else (formats,))
+
+
 def to_srgb(
     image: Image.Image, plain: np.ndarray | None, form: str, reading: Reading
 ) -> np.ndarray:
@@ -46,7 +52,7 @@ def to_srgb(
         if image.mode == 'RGB' and not profile:
             return plain
         image = Image.fromarray(plain[..., 0] if image.mode == 'L' else plain, image.mode)
-    elif image.mode in ('F', 'I'):
+    elif image.mode in ('F', 'I') or _signed(image):
         what = 'floating-point numbers' if image.mode == 'F' else '32-bit or signed integers'
         raise InputError(
             f'{reading.where}: holds {what} of unknown range; save it with 8 or 16 bits'

@@ -193,6 +193,8 @@ def _silent_damage(data: bytes, image: Image.Image) -> str:
     """Find damage that Pillow's decoder passes over."""
     if image.format == 'PNG':
         return png_damage(data)
+    if image.info.get('progressive'):
+        return _missing_scans(data)
     return _tiff_jpeg_damage(data, image) if image.format == 'TIFF' else ''
 
 
@@ -248,3 +250,30 @@ def jpeg_damage(data: bytes) -> str:
     except ValueError as error:
         return str(error)
     return ''
+
+
+def _missing_scans(data: bytes) -> str:
+    """Tell whether a progressive JPEG ends before all its scans are there.
+
+    Each scan gives some coefficients of some components down to a bit; a whole picture has given
+    all 64 of every component down to bit 0 (ITU-T T.81, Annex G).
+    """
+    missing: dict[int, set[int]] = {}
+    place = 2
+    while 0 <= place < len(data) - 4:
+        if data[place] != 0xFF or data[place + 1] in (0xFF, 0x00, *range(0xD0, 0xD8)):
+            place = data.find(b'\xff', place + 1)
+            continue
+        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4])
+        body = data[place + 4 : place + 2 + length]
+        if marker == 0xD9:
+            break
+        if marker in (0xC0, 0xC1):
+            return ''
+        if marker == 0xC2:
+            missing = {body[6 + 3 * i]: set(range(64)) for i in range(body[5])}
+        elif marker == 0xDA and body[-1] & 15 == 0:
+            for i in range(body[0]):
+                missing.get(body[1 + 2 * i], set()).difference_update(range(body[-3], body[-2] + 1))
+        place += 2 + length
+    return 'the last scans of the progressive JPEG are missing' if any(missing.values()) else ''

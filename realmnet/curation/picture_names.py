@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 
 from realmnet.curation.identifiers import clean_name
 from realmnet.curation.name_pattern import (
-    SIDES,
     UNKNOWN,
     WEAK_SIDES,
     NamePattern,
@@ -27,18 +26,14 @@ from realmnet.curation.name_pattern import (
 from realmnet.curation.sources import PSMM_SOURCES
 from realmnet.errors import InputError
 
-# Before a number they name a picture, a device, a visit or a place, and no patient.
-_NO_PATIENT = frozenset(
-    re.findall(
-        r'\w+',
-        """
-        batch cam camera case cfp clarus clinic day device dr dsc dscn exam eye fa faf file
-        folder frame fundus group hospital im image images img l machine month no oct optomap
-        optos optosp page part photo pic picture post pre r room round scan scene series session
-        set site slo t test topcon train uwf v val visit week year zeiss
-        """,
+# Before a number they name a patient. Any other word may be a device, a field, a visit or a place
+# (VISUCAM500, Macula1, Baseline1), and a list of those would never be complete.
+_PATIENT_WORDS = frozenset(
+    (
+        '', 'p', 'pt', 'pts', 'pat', 'patient', 'id', 'pid', 'mrn', 'sub', 'subj', 'subject',
+        'case', 'person', 'proband', '患者', '病人', '受试者',
     )
-)
+)  # fmt: skip
 
 
 def _ready(name: str, *templates: str) -> tuple[NamePattern, ...]:
@@ -69,7 +64,7 @@ PATTERNS: dict[str, tuple[NamePattern, ...]] = {
     'PSMM': _PSMM,
     'ODIR': (
         NamePattern('{patient}_{eye}', 'ODIR',
-                    fields={'patient': '[0-9]+', 'eye': '(?i:left|right)'}),
+                    fields={'patient': '[0-9]{1,5}', 'eye': '(?i:left|right)'}),
     ),
     'patient-eye': _ready(
         'patient-eye', '{patient}_{eye}', '{patient}_{eye}_{index}', '{patient}_{eye}{index}',
@@ -258,8 +253,8 @@ def _patterns(text: str) -> tuple[NamePattern, ...]:
 def _unmistakable(filename: str, pattern: NamePattern, found: re.Match) -> bool:
     """Whether a reading by a ready pattern is the only one that makes sense.
 
-    The patient is a number, perhaps after letters (``P001``) that are no word for a picture, a
-    device or a visit, and no date or year. A running number is shorter than the patient's: in
+    The patient is a number, perhaps after a word for a patient (``P001``, ``ID7``), and no date or
+    year. A running number is shorter than the patient's: in
     ``cam1_OD_77`` either may be the patient. R, L, RE and LE follow the patient and stand alone:
     before it they may be a name, with a number a count. Where the side comes first, or
     folders have numbers of their own, plain numbers may count pictures.
@@ -269,7 +264,7 @@ def _unmistakable(filename: str, pattern: NamePattern, found: re.Match) -> bool:
     if parts is None:
         return False
     letters, digits = parts[1].lower(), parts[2]
-    if letters in _NO_PATIENT or letters in SIDES:
+    if letters not in _PATIENT_WORDS:
         return False
     if not letters and _like_a_date(digits):
         return False

@@ -82,7 +82,8 @@ def list_pictures(
 def walk_pictures(folder: Path, unreadable: list[tuple[Path, str]]) -> list[Path]:
     """List the pictures below a folder, by suffix, and files without suffix that are DICOM.
 
-    Links to folders are not followed, hidden files are left out.
+    Links to folders are not followed; hidden files and the folders that storage systems add
+    (``@eaDir`` with thumbnails, ``__MACOSX``, ``$RECYCLE.BIN``) are left out.
 
     Args:
         folder: Where to look.
@@ -102,7 +103,7 @@ def walk_pictures(folder: Path, unreadable: list[tuple[Path, str]]) -> list[Path
 
     found = []
     for parent, folders, names in os.walk(folder, onerror=note):
-        folders[:] = sorted(name for name in folders if not name.startswith('.'))
+        folders[:] = sorted(name for name in folders if not _is_hidden(name))
         for name in names:
             path = Path(parent, name)
             if not name.startswith('.') and _is_picture(path):
@@ -223,6 +224,10 @@ def write_picture(path: str | Path, image: np.ndarray, quality: int = 95) -> Non
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix == '.jpg' else []
     _, data = cv2.imencode(path.suffix, image[..., ::-1], options)
     write_whole(path, data.tobytes())
+
+
+def _is_hidden(folder: str) -> bool:
+    return folder.startswith(('.', '@', '__MACOSX', '$RECYCLE.BIN', '#recycle'))
 
 
 def _is_picture(path: Path) -> bool:

@@ -29,8 +29,10 @@ class LabelOrderHook(Hook):
         self.trained_on = (meta.get('dataset_meta') or {}).get('classes')
 
     def before_train(self, runner: Runner) -> None:
-        """Check the head, and the checkpoint if the run was resumed from it."""
+        """Check the head, the other split, and the checkpoint if the run was resumed from it."""
         self._check(runner, runner.train_dataloader, resumed=runner.epoch > 0)
+        if runner.val_loop is not None:
+            self._compare(runner.train_dataloader, runner.val_loop.dataloader)
 
     def before_val(self, runner: Runner) -> None:
         """Check the head."""
@@ -39,6 +41,14 @@ class LabelOrderHook(Hook):
     def before_test(self, runner: Runner) -> None:
         """Check the head and the checkpoint."""
         self._check(runner, runner.test_dataloader, resumed=True)
+
+    def _compare(self, train, val) -> None:
+        here, there = (list(loader.dataset.metainfo['classes']) for loader in (train, val))
+        if here != there:
+            raise InputError(
+                f'train_dataloader has the classes {here}, val_dataloader {there}; give all splits '
+                'one label schema, the order counts'
+            )
 
     def _check(self, runner: Runner, dataloader, resumed: bool) -> None:
         classes = list(dataloader.dataset.metainfo['classes'])

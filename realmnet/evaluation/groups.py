@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from realmnet.curation.cells import as_number
 from realmnet.curation.csv_files import column_hint, read_csv
 from realmnet.curation.identifiers import (
     alike_sentence,
@@ -108,13 +110,14 @@ def _said(values: np.ndarray, name: str, path: Path) -> np.ndarray:
 
 
 def _age(value: str, path: Path) -> str:
-    if value == 'unknown':
-        return value
-    try:
-        years = float(value)
-    except ValueError:
+    if value.casefold() in ('unknown', 'na', 'n/a', 'nan', 'none', 'null', '.', '-', '?'):
+        return 'unknown'
+    if re.fullmatch(r'\d+ *[-–+] *\d*|[<>≥≤]=? *\d+', value):
         return value  # already a group
-    if not 0 <= years < 130:
-        raise InputError(f'{path}: {value} is no age in years')
+    years = as_number(value)
+    if years is None or not 0 <= years < 130:
+        raise InputError(
+            f'{path}: the age {value!r} is no number of years, nor a group such as 40-59; write 45'
+        )
     place = int(np.searchsorted(AGES, years, side='right')) - 1
     return f'{AGES[place]}+' if place == len(AGES) - 1 else f'{AGES[place]}-{AGES[place + 1] - 1}'

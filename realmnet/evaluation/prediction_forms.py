@@ -133,7 +133,7 @@ class ScoreTable:
                 if isinstance(cells[0], str) and '_' in ''.join(cells):
                     raise ValueError  # Python takes 1_0 for ten
                 values[:, place] = list(map(float, cells))
-            except (ValueError, TypeError):  # an empty cell, TRUE, or no number
+            except (ValueError, TypeError, OverflowError):  # an empty cell, TRUE, or no number
                 for row, cell in enumerate(cells):
                     number = read(cell)
                     if number is None:
@@ -176,7 +176,7 @@ def json_table(path: Path) -> tuple[ScoreTable, dict]:
         records = info.pop('predictions')
         if not all(isinstance(record, dict) for record in records):
             raise TypeError('each prediction must be an object')
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         # Its own words, but not the bytes that a UnicodeDecodeError carries.
         said = error.reason if isinstance(error, UnicodeDecodeError) else str(error).strip()
         raise InputError(

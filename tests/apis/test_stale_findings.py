@@ -15,7 +15,7 @@ from realmnet.curation import content
 from realmnet.deployment.picture_model import PictureModel
 from realmnet.reporting.findings_table import columns
 
-NAMES = ['a1_OD.png', 'b/c1_OS.png', 'd.png', 'e.png']
+NAMES = ['P1_OD.png', 'b/P3_OS.png', 'd.png', 'e.png']
 EQUAL = ('findings.csv', 'findings.json', 'problems.csv', 'eyes.csv', 'patients.csv', 'report.html')
 
 
@@ -48,7 +48,7 @@ def rows(out):
 
 
 def replaced(folder):
-    draw(folder / 'a1_OD.png', 9)
+    draw(folder / 'P1_OD.png', 9)
 
 
 def replaced_by_equal_size_and_time(folder):
@@ -68,15 +68,15 @@ def swapped(folder):
 
 
 def taken_out(folder):
-    (folder / 'a1_OD.png').unlink()
+    (folder / 'P1_OD.png').unlink()
 
 
 def renamed(folder):
-    (folder / 'a1_OD.png').rename(folder / 'z1_OD.png')
+    (folder / 'P1_OD.png').rename(folder / 'P9_OD.png')
 
 
 def renamed_by_case(folder):
-    (folder / 'a1_OD.png').rename(folder / 'A1_OD.png')
+    (folder / 'P1_OD.png').rename(folder / 'p1_OD.png')
 
 
 def broken(folder):
@@ -139,11 +139,11 @@ def test_a_continued_folder_equals_a_fresh_one(model, folder, tmp_path, change):
 def test_what_left_is_named(model, folder, tmp_path):
     go(model, folder, tmp_path / 'out')
     draw(folder / 'd.png', 9)
-    (folder / 'a1_OD.png').unlink()
+    (folder / 'P1_OD.png').unlink()
     result = go(model, folder, tmp_path / 'out')
-    assert (result.gone, result.changed, result.undated) == (['a1_OD.png'], ['d.png'], 0)
+    assert (result.gone, result.changed, result.undated) == (['P1_OD.png'], ['d.png'], 0)
     assert (result.new, result.earlier, result.summary.pictures) == (1, 2, 3)
-    assert list(rows(tmp_path / 'out')) == ['b/c1_OS.png', 'd.png', 'e.png']
+    assert list(rows(tmp_path / 'out')) == ['b/P3_OS.png', 'd.png', 'e.png']
 
 
 def test_a_touched_picture_is_not_read_again(model, folder, tmp_path):
@@ -204,22 +204,22 @@ def test_findings_of_an_earlier_version_are_read_again_once(model, folder, tmp_p
 
 def test_tables_open_in_a_spreadsheet_and_have_one_mark(model, folder, tmp_path):
     out, mark = tmp_path / 'out', b'\xef\xbb\xbf'
-    draw(folder / '黄斑1_OD.png', 3)
+    draw(folder / '患者1_OD.png', 3)
     (folder / '坏.png').write_text('x')
     go(model, folder, out)
-    draw(folder / '黄斑1_OD.png', 8)
+    draw(folder / '患者1_OD.png', 8)
     go(model, folder, out)
     for name in ('findings.csv', 'problems.csv', 'eyes.csv', 'patients.csv'):
         data = (out / name).read_bytes()
         assert data.startswith(mark), name
         assert data.count(mark) == 1, name
-    assert '黄斑1_OD.png' in rows(out)
+    assert '患者1_OD.png' in rows(out)
 
 
 def test_an_interrupted_change_loses_no_other_row(model, folder, tmp_path):
     out = tmp_path / 'out'
     go(model, folder, out)
-    draw(folder / 'a1_OD.png', 9)
+    draw(folder / 'P1_OD.png', 9)
 
     class Stopped(Exception):
         pass
@@ -250,7 +250,7 @@ def test_a_folder_that_cannot_be_listed_is_a_problem(model, folder, tmp_path, mo
     assert result.summary.pictures == 3
     assert [name for name, _ in result.problems] == ['b']
     assert result.problems[0][1].startswith('b: this folder cannot be listed (Permission denied)')
-    assert result.gone == ['b/c1_OS.png']
+    assert result.gone == ['b/P3_OS.png']
     stored = json.loads((out / 'findings.json').read_text())['problems']
     assert [problem['filename'] for problem in stored] == ['b']
     monkeypatch.undo()

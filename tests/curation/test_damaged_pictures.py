@@ -182,3 +182,18 @@ def test_strictness_is_simplejpegs_own(tmp_path):
     """If a newer one were lenient by default, nothing else would notice."""
     with pytest.raises(ValueError, match='premature end'):
         simplejpeg.decode_jpeg(DAMAGED['cut_ended.jpg'])
+
+
+@pytest.mark.parametrize('mode', ['RGB', 'L', 'CMYK'])
+def test_scans_that_a_progressive_jpeg_lacks_are_found(tmp_path, mode):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    path = tmp_path / 'a.jpg'
+    Image.fromarray(noise).convert(mode).save(path, quality=90, progressive=True)
+    data = path.read_bytes()
+    assert read_any_picture(path).shape == (64, 64, 3)
+    scans = [i for i in range(len(data)) if data[i : i + 2] == b'\xff\xda']
+    for start in scans[1:]:
+        path.write_bytes(data[:start] + b'\xff\xd9')
+        with pytest.raises(InputError, match='the last scans of the progressive JPEG are missing'):
+            read_any_picture(path)
+    read_any_picture(path, accept_damaged=True)

@@ -223,6 +223,13 @@ def test_what_is_no_photograph_or_says_too_much(tmp_path):
     write_dicom(tmp_path / 'c.dcm', GREY.astype(np.uint16), 'MONOCHROME2', 12, HighBit=15)
     with pytest.raises(InputError, match='do not fit together'):
         read_any_picture(tmp_path / 'c.dcm')
+    two = np.concatenate([GREY, GREY])  # two frames that no tag counts
+    write_dicom(tmp_path / 'd.dcm', two, 'MONOCHROME2', Rows=len(GREY))
+    with pytest.raises(InputError, match='as several frames do'):
+        read_any_picture(tmp_path / 'd.dcm')
+    write_dicom(tmp_path / 'e.dcm', GREY, 'MONOCHROME2', RescaleSlope=None, RescaleIntercept=0)
+    with pytest.raises(InputError, match='slope or intercept is empty'):
+        read_any_picture(tmp_path / 'e.dcm')
 
 
 def test_a_colour_profile_inside_is_used(tmp_path):

@@ -260,3 +260,12 @@ def test_tables_of_names_that_are_none(tmp_path, content, sentence):
 
 def test_every_ready_pattern_has_its_own_name():
     assert all(p.name == name for name, group in PATTERNS.items() for p in group)
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['VISUCAM500_OD.jpg', 'Macula1_OD.jpg', 'Baseline1_OS.jpg', 'fold3_OD.jpg', 'F1_OD.jpg',
+     '20200105_left.jpg'],
+)  # fmt: skip
+def test_devices_fields_visits_and_days_are_no_patients(name):
+    assert (patient_of(name), AUTOMATIC.read(name)) == (None, UNKNOWN)

@@ -262,3 +262,10 @@ def test_reading_is_the_same_at_reduced_size(tmp_path):
         whole = read_any_picture(tmp_path / 'a.jpg')
         expected = cv2.resize(whole, (160, 120), interpolation=cv2.INTER_AREA)
         assert np.abs(small.astype(int) - expected).mean() < 2
+
+
+def test_signed_samples_are_refused(tmp_path):
+    image = Image.fromarray(np.full((40, 40), 200, np.uint8))
+    image.save(tmp_path / 'a.tif', tiffinfo={339: 2})
+    with pytest.raises(InputError, match='signed integers'):
+        read_any_picture(tmp_path / 'a.tif')

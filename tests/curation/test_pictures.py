@@ -219,6 +219,8 @@ def test_listing(tmp_path):
     write_dicom(tmp_path / '1.2.840.113', rgb())
     (tmp_path / 'notes.txt').write_text('x')
     (tmp_path / '.hidden.jpg').write_text('x')
+    (tmp_path / '@eaDir').mkdir()
+    (tmp_path / '@eaDir' / 'thumbnail.jpg').write_text('x')
     assert [p.as_posix() for p in list_pictures(tmp_path)] == ['1.2.840.113', 'sub/a.jpg']
     with pytest.raises(InputError, match='no such folder'):
         list_pictures(tmp_path / 'none')

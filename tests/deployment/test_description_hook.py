@@ -74,6 +74,14 @@ def test_a_network_outside_the_list_is_trained_with_a_warning(runner, caplog):
     assert 'Checkpoints will not say how to be used' in caplog.text
 
 
+def test_the_classes_of_both_splits_are_compared_before_the_first_epoch(runner):
+    run, other = runner(('N', 'M')), runner(('M', 'N'))
+    LabelOrderHook().before_train(run)
+    run.val_loop = SimpleNamespace(dataloader=other.train_dataloader)
+    with pytest.raises(InputError, match=r"classes \['N', 'M'\], val_dataloader \['M', 'N'\]"):
+        LabelOrderHook().before_train(run)
+
+
 def test_the_number_of_classes_of_the_preprocessor_is_compared(runner):
     with pytest.raises(InputError, match=r'data_preprocessor\.num_classes is 7, but .* 2 classes'):
         LabelOrderHook().before_train(runner(preprocessor=7))

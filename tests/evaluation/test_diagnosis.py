@@ -184,6 +184,13 @@ def test_groups(tmp_path):
     table.write_text('filename,age\n' + ''.join(f'{n},{a}\n' for n, a in
                      zip(NAMES, ['0', '19.5', '60', ''], strict=True)))  # fmt: skip
     assert group_of(model, 'age', table).tolist() == ['0-19', '0-19', '60+', 'unknown']
+    table.write_text('filename,age\n' + ''.join(f'{n},{a}\n' for n, a in
+                     zip(NAMES, ['40-59', '60+', 'NA', 'nan'], strict=True)))  # fmt: skip
+    assert group_of(model, 'age', table).tolist() == ['40-59', '60+', 'unknown', 'unknown']
+    for age in ('45 y', '045Y', '18M', '"45,5"', '0x20', '1960'):
+        table.write_text(f'ID,age\nShenzhenEye-7,{age}\n')
+        with pytest.raises(InputError, match='no number of years'):
+            group_of(model, 'age', table)
     with pytest.raises(InputError, match="no column 'device'"):
         group_of(model, 'device', table)
     table.write_text('ID,sex\nX,F\n')

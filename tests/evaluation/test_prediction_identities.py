@@ -139,6 +139,15 @@ def test_json_names_are_text(tmp_path, change, message):
         read_predictions(path)
 
 
+@pytest.mark.parametrize('score', ['1' * 400, '[' * 100_000])
+def test_json_that_is_too_much_is_refused_in_a_sentence(tmp_path, score):
+    path = tmp_path / 'x.json'
+    row = f'{{"filename": "a.jpg", "ID": "1", "M_score": {score}, "M": 1}}'
+    path.write_text(f'{{"classes": ["M"], "predictions": [{row}]}}')
+    with pytest.raises(InputError, match=r'x\.json'):
+        read_predictions(path)
+
+
 def test_a_key_that_stands_twice_in_json_is_refused(tmp_path):
     path = tmp_path / 'x.json'
     path.write_text(

@@ -9,6 +9,8 @@ from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from realmnet.errors import InputError
+
 from .tinyvit_layers import (
     MBConvBlock,
     PatchEmbed,
@@ -122,7 +124,7 @@ class RealMTinyViT(BaseBackbone):
         num_stages = len(channels)
         window_size = list(default_windows(img_size) if window_size is None else window_size)
         if len(window_size) != num_stages or min(window_size) < 1:
-            raise ValueError(
+            raise InputError(
                 f'window_size needs {num_stages} positive numbers, one a stage, got {window_size}'
             )
         if local_conv_size < 1 or local_conv_size % 2 == 0:
