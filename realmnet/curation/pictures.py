@@ -30,6 +30,8 @@ MAX_PIXELS = 120_000_000
 _PIXEL_BYTES = 6
 _HEADER_BYTES = 16_000_000
 _DICOM_MARK = slice(128, 132)
+# What network storage, macOS and Windows add; whole names, so that no folder of a user's is lost.
+_STORAGE_FOLDERS = ('@eaDir', '__MACOSX', '$RECYCLE.BIN', '#recycle')
 
 
 class PictureRead(NamedTuple):
@@ -227,7 +229,7 @@ def write_picture(path: str | Path, image: np.ndarray, quality: int = 95) -> Non
 
 
 def _is_hidden(folder: str) -> bool:
-    return folder.startswith(('.', '@', '__MACOSX', '$RECYCLE.BIN', '#recycle'))
+    return folder.startswith('.') or folder in _STORAGE_FOLDERS
 
 
 def _is_picture(path: Path) -> bool:
