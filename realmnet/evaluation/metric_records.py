@@ -341,11 +341,20 @@ def metric_of(name: str) -> Metric:
 
 
 def title_of(name: str) -> str:
-    """Return how tables and figures write a metric or the mean of one over the classes.
+    """Return how tables and figures write a metric, its mean over classes or its micro-average.
+
+    Raises:
+        InputError: If no metric has such a name.
 
     Example:
-        >>> title_of('hamming'), title_of('AP'), title_of('mAP')
-        ('Hamming loss', 'AP', 'mAP')
+        >>> title_of('hamming'), title_of('AP'), title_of('mAP'), title_of('recall_micro')
+        ('Hamming loss', 'AP', 'mAP', 'Recall, micro')
     """
     metric = metric_of(name)
-    return metric.title if name == metric.name else metric.mean
+    mean = metric.title if metric.mean == metric.name else metric.mean
+    titles = {
+        f'{metric.mean}_micro': f'{mean}, micro',
+        metric.mean: mean,
+        metric.name: metric.title,
+    }
+    return titles.get(name, f'{metric.title} of {name.removeprefix(f"{metric.name}_")}')

@@ -13,6 +13,7 @@ from realmnet.engine.hooks import RunCheckpointHook
 from realmnet.engine.metric import MultiLabelReport
 from realmnet.engine.monitor import RunEarlyStoppingHook, check_monitored, rule_of
 from realmnet.errors import InputError
+from realmnet.evaluation.metric_records import METRICS, columns_of
 
 CLASSES = ['N', 'macular hole', 'M']
 
@@ -59,6 +60,21 @@ def test_the_rule_follows_the_metric(name, rule):
         RunEarlyStoppingHook(name, rule=other)
     with pytest.raises(InputError, match='leave the rule out'):
         RunCheckpointHook(save_best=[name], rule=[other])
+
+
+@pytest.mark.parametrize('metric', METRICS, ids=lambda metric: metric.name)
+def test_every_number_of_a_metric_can_be_watched_in_its_own_direction(runner, metric):
+    names = [f'multi-label/{c.name}' for c in columns_of(CLASSES[:2], [metric])]
+    assert RunCheckpointHook(save_best=names).rules == [metric.better] * len(names)
+    assert [RunEarlyStoppingHook(name).rule for name in names] == [metric.better] * len(names)
+    if 'graded' not in metric.needs:  # these classes hold no scale
+        check_monitored(runner, names, 'save_best')
+
+
+def test_a_metric_of_a_class_called_loss_is_no_loss():
+    assert rule_of('multi-label/AUROC_hair loss') == 'greater'
+    assert [rule_of(name) for name in ('loss', 'multi-label/undefined')] == ['less', 'less']
+    assert rule_of('single-label/accuracy') == 'greater'
 
 
 @pytest.mark.parametrize(
