@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn import metrics as sk
 
 from realmnet.curation.label_table import PSMM
 from realmnet.errors import InputError
-from realmnet.evaluation import comparison, evaluate
+from realmnet.evaluation import comparison, evaluate, metric_records
 from realmnet.evaluation.bootstrap import effective_units, replicate
 from realmnet.evaluation.intervals import interval
 from realmnet.evaluation.metric_records import (
@@ -263,8 +264,11 @@ def test_a_record_without_a_field_is_none_and_an_unknown_name_is_said():
         metric_of('accuracy')
 
 
-def test_docs_name_every_record():
+def test_docs_name_every_record_and_show_one():
     page = (Path(__file__).parents[2] / 'docs' / 'evaluation.md').read_text(encoding='utf-8')
+    shown = page.split('```python\n')[1].split('```')[0]
+    source = Path(metric_records.__file__).read_text(encoding='utf-8')
+    assert textwrap.indent(shown.strip(), '    ') + ',\n' in source
     for metric in METRICS:
         low, high = metric.limits
         levels = 'label sets' if metric.level == 'set' else 'class, mean'
