@@ -20,7 +20,7 @@ from mmpretrain.registry import HOOKS
 from realmnet.datasets.label_table_dataset import LabelTableDataset
 from realmnet.engine.metric import MultiLabelReport
 from realmnet.errors import InputError
-from realmnet.evaluation.metric_records import find_metric
+from realmnet.evaluation.metric_records import METRICS, find_metric
 from realmnet.evaluation.metrics import all_metrics
 
 Rule = Literal['greater', 'less']
@@ -88,9 +88,11 @@ def check_monitored(runner: Runner, names: Sequence[str], purpose: str) -> None:
 
 def no_such_metric(name: str, known: Mapping[str, float]) -> str:
     """Say that a metric is not among those known, and which it may be."""
-    near = difflib.get_close_matches(name, known, 3, 0.5)
-    near = near or [k for k in known if k.rpartition('/')[2].lower() == name.lower()]
-    overall = [k for k in known if '_' not in k.rpartition('/')[2]]
+    short = {key: key.rpartition('/')[2] for key in known}
+    near = [key for key, end in short.items() if end.lower() == name.rpartition('/')[2].lower()]
+    near = near or difflib.get_close_matches(name, known, 3, 0.5)
+    means = {metric.mean for metric in METRICS}
+    overall = [key for key, end in short.items() if '_' not in end or end in means]
     hint = f'did you mean {" or ".join(near)}? ' if near else ''
     return f'but the validation has no such metric; {hint}There are {", ".join(overall)}'
 

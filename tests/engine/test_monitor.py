@@ -82,6 +82,7 @@ def test_a_metric_of_a_class_called_loss_is_no_loss():
     [
         ('multi-label/map', 'did you mean multi-label/mAP'),
         ('mAP', 'did you mean multi-label/mAP'),
+        ('multi-label/mcc', r'did you mean multi-label/MCC\? There are .*/balanced_accuracy'),
         ('multi-label/AUROC_A4', 'no such metric'),
         ('accuracy/top1', 'There are multi-label/precision, '),
         ('multi-label/AUROC_M', 'undefined on the development split.*0 of its 2 pictures have M'),
