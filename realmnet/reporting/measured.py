@@ -10,15 +10,11 @@ import numpy as np
 
 from realmnet.curation.sources import PSMM_SOURCES
 from realmnet.evaluation.evaluate import Evaluation, evaluate
+from realmnet.evaluation.metric_records import metric_of, title_of
 from realmnet.evaluation.predictions import Predictions
 from realmnet.reporting.outcome import Outcome
 from realmnet.reporting.published import METRICS, printed
 
-#: Names in heads and panels; an arrow marks metrics of which less is better.
-TITLES = {
-    'precision': 'Precision', 'recall': 'Recall', 'F1': 'F1', 'mAP': 'mAP', 'AUROC': 'AUROC',
-    'hamming': 'Hamming loss ↓', 'ranking': 'Ranking loss ↓', 'coverage': 'Coverage ↓',
-}  # fmt: skip
 AVERAGE = 'average'
 #: Test sources of the main-source and the cyclic-source protocol, in the paper's order.
 SOURCES = PSMM_SOURCES[1:]
@@ -75,6 +71,16 @@ class Entry:
     chosen: bool = False
     data: str = ''
     command: str = ''
+
+
+def heading(metric: str) -> str:
+    """Name of a metric in heads and panels; an arrow marks those of which less is better.
+
+    Example:
+        >>> heading('mAP'), heading('hamming')
+        ('mAP', 'Hamming loss ↓')
+    """
+    return title_of(metric) + (' ↓' if metric_of(metric).better == 'less' else '')
 
 
 def measure(
@@ -273,7 +279,7 @@ def _entry(
 
 def _undefined(evaluation: Evaluation, metric: str) -> list[str]:
     """Classes without the metric: no positive picture, or none predicted (precision)."""
-    name = 'AP' if metric == 'mAP' else metric
+    name = metric_of(metric).name
     return [
         row.of
         for row in evaluation.rows

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from realmnet.evaluation.tables import span
 from realmnet.evaluation.thresholds import DEFAULT
-from realmnet.reporting.measured import TITLES, Entry, Estimate, is_synthetic, synthetic_mark
+from realmnet.reporting.measured import Entry, Estimate, heading, is_synthetic, synthetic_mark
 from realmnet.reporting.published import METRICS
 from realmnet.reporting.tables import Table
 
@@ -44,7 +44,7 @@ def sweep_table(
         The table; its notes name what has not run, with the commands.
     """
     published = any(entry.published for entry in entries)
-    header = ['Cell', '' if published else 'Published', *(TITLES[m] for m in metrics)]
+    header = ['Cell', '' if published else 'Published', *map(heading, metrics)]
     mixed = len({is_synthetic(entry) for entry in entries if entry.estimates}) > 1
     rows = []
     for entry in entries:
