@@ -16,11 +16,11 @@ from realmnet.curation.outputs import make_folder
 from realmnet.curation.protocols import join_tables, read_splits
 from realmnet.curation.synthetic import is_synthetic
 from realmnet.curation.synthetic_marks import MARK
+from realmnet.deployment.trained_model import TrainedModel
 from realmnet.engine.config import datasets, load_config
 from realmnet.errors import InputError
 from realmnet.experiments.collect import collect, find_run
 from realmnet.experiments.sweep import Sweep, read_sweep
-from realmnet.explain.loading import TrainedModel
 from realmnet.explain.methods import Explainer
 from realmnet.explain.pictures import classes_present, explain_picture
 from realmnet.models.complexity import complexity
