@@ -34,10 +34,8 @@ NAMES = [
 @pytest.fixture(scope='module')
 def model(tmp_path_factory):
     path = write_model(tmp_path_factory.mktemp('model') / 'model.pth')
-    return Inferencer(path, 'cpu', batch_size=2), {
-        'name': path.name,
-        'sha256': content_of(path).digest,
-    }
+    inferencer = Inferencer(path, 'cpu', batch_size=2)
+    return inferencer, inferencer.trained.about()
 
 
 def draw(folder, names=NAMES):
