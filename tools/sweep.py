@@ -59,8 +59,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--only', nargs='+', metavar='CELL', help='run these cells')
     parser.add_argument('--seeds', nargs='+', type=int, metavar='SEED',
                         help='instead of those of the sweep')  # fmt: skip
-    parser.add_argument('--quick', action='store_true', help='small pictures (synthetic, or a few '
-                        'of your own), two epochs: shows that all works, nothing of patients')  # fmt: skip
+    parser.add_argument('--quick', action='store_true', help='small pictures, synthetic or a few '
+                        'of your own, two epochs: shows that all works, not more')  # fmt: skip
     parser.add_argument('--dry-run', action='store_true', help='write the configs of the cells, '
                         'print a command a run, and start none')  # fmt: skip
     parser.add_argument('--work-dir', type=Path, help='folder of the results')

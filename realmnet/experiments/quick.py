@@ -23,8 +23,7 @@ from realmnet.engine.signatures import takes, top_level
 from realmnet.errors import InputError
 from realmnet.experiments.quick_data import (
     QUICK_ROOT,
-    keeps_its_data,
-    missing_data,
+    own_list,
     take_few,
     use_synthetic,
 )
@@ -36,9 +35,12 @@ SIZE = 64
 LR_FACTOR = 5
 #: Which argument of a transform is the size of what it gives.
 _SIZES = {
-    'Resize': 'scale', 'ResizeEdge': 'scale', 'RandomResizedCrop': 'scale',
-    'CenterCrop': 'crop_size', 'RandomCrop': 'crop_size',
-}  # fmt: skip
+    'Resize': 'scale',
+    'ResizeEdge': 'scale',
+    'RandomResizedCrop': 'scale',
+    'CenterCrop': 'crop_size',
+    'RandomCrop': 'crop_size',
+}
 _ABSENT = 'nothing'
 _NOTHING_MEANT = 'What a quick run measures says nothing about patients.'
 
@@ -60,9 +62,8 @@ def run_config(cfg: Config, options: Mapping, quick: bool) -> tuple[Config, list
     """
     said: list[str] = []
     if quick:
-        data = {key: value for key, value in options.items()
-                if key == 'data_root' or '_dataloader.dataset.' in key}  # fmt: skip
-        apply_options(cfg, data)
+        of_data = [k for k in options if k == 'data_root' or '_dataloader.dataset.' in k]
+        apply_options(cfg, {key: options[key] for key in of_data})
         cfg, said = make_quick_and_say(cfg)
     else:
         cfg.pop('quick', None)  # nothing reads it any more
@@ -81,7 +82,7 @@ def make_quick(
     replaces). Its ``model`` is for the backbone that it names: another one, such as of a config
     that inherits it, stays as it is, and only its pictures shrink.
 
-    A user's own pictures stay (:func:`keeps_its_data`), few of them; otherwise the data are a
+    A user's own pictures stay (:func:`own_list`), few of them; otherwise the data are a
     synthetic PSMM (:func:`ensure_quick_data`), for another label schema as many of its columns.
     What an experiment varies stays: loss, head, drop path, freezing, augmentation, training list.
 
@@ -129,7 +130,7 @@ def make_quick_and_say(
     if epochs < 1:
         raise InputError(f'a quick run takes at least one epoch, got {epochs}')
     before, cfg = cfg, deepcopy(cfg)
-    said, own = [], keeps_its_data(cfg)
+    said, own = [], own_list(cfg)
     changes, network = _declared(cfg)
     if 'model' in changes and size != SIZE:
         raise InputError(
@@ -141,18 +142,22 @@ def make_quick_and_say(
     if 'model' not in changes:
         size = _shrink_network(cfg, size)
         said.append(f'network: {network}, so it stays as it is, on pictures of {size} px')
-    if own:
+    keep = own is not None and own.is_file()
+    if keep:
         said += take_few(cfg) or ['pictures: all of yours, which are few']
     else:
-        said += [f'{path} is not there, so synthetic pictures stand in; name the folder of your '
-                 'data with --cfg-options data_root=FOLDER' for path in missing_data(cfg)]  # fmt: skip
+        if own is not None:
+            said.append(
+                f'{own} is not there, so synthetic pictures stand in for yours; name their folder '
+                'with --cfg-options data_root=FOLDER'
+            )
         said.append(f'pictures: SYNTHETIC, of {data_root}')
         use_synthetic(cfg, str(data_root))
     for loader in ('train', 'val', 'test'):
         if cfg.get(f'{loader}_dataloader') is not None:
             cfg[f'{loader}_dataloader'].update(batch_size=16, num_workers=0)
             for dataset in datasets(cfg, [loader]):
-                _shrink_pictures(dataset, size, stored=None if own else SIZE)
+                _shrink_pictures(dataset, size, stored=None if keep else SIZE)
     cfg.optim_wrapper.optimizer.lr *= LR_FACTOR
     cfg.train_cfg.max_epochs = epochs
     cfg.param_scheduler = _schedule(epochs)
@@ -169,20 +174,18 @@ def differences(before: Config, after: Config) -> list[str]:
         >>> differences(Config(dict(a=dict(b=1, c=[1, 2]))), Config(dict(a=dict(b=2), d=0)))
         ['a.b: 1 -> 2', 'a.c: [1, 2] -> nothing', 'd: nothing -> 0']
     """
-    old, new = (_leaves({k: v for k, v in cfg.to_dict().items() if k != 'quick'})
-                for cfg in (before, after))  # fmt: skip
+    old, new = (_leaves(cfg.to_dict()) for cfg in (before, after))
     return [
         f'{key}: {_short(old, key)} -> {_short(new, key)}'
         for key in {**old, **new}
-        if _short(old, key) != _short(new, key)
+        if not key.startswith('quick') and old.get(key, _ABSENT) != new.get(key, _ABSENT)
     ]
 
 
 def _short(leaves: Mapping[str, Any], key: str) -> str:
     if key not in leaves:
         return _ABSENT
-    value = leaves[key]
-    return reprlib.repr(list(value) if isinstance(value, tuple) else value)
+    return reprlib.repr(leaves[key])
 
 
 def _leaves(node: Any, path: str = '') -> dict[str, Any]:
@@ -192,7 +195,7 @@ def _leaves(node: Any, path: str = '') -> dict[str, Any]:
     elif isinstance(node, list | tuple) and any(isinstance(v, Mapping) for v in node):
         items = list(enumerate(node))
     else:
-        return {path: node}
+        return {path: list(node) if isinstance(node, tuple) else node}
     found: dict[str, Any] = {}
     for key, value in items:
         found |= _leaves(value, f'{path}.{key}' if path else str(key))
@@ -248,10 +251,10 @@ def _shrink_network(cfg: Config, size: int) -> int:
     """Let a network as it is take smaller pictures, in place; return the size that it takes."""
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     backbone = cfg.model.backbone
-    fixed = backbone.get('img_size')
+    fixed, known = backbone.get('img_size'), takes(backbone.type)
     if fixed is None and _fits(cfg.model, size):
         return size
-    if fixed is not None or 'img_size' in takes(backbone.type):
+    if fixed is not None or 'img_size' in known or known.open:
         backbone.img_size = size
         if _fits(cfg.model, size):
             return size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,18 +33,17 @@ _LISTS = {
 }
 
 
-def keeps_its_data(cfg: Config) -> bool:
-    """Whether a quick run keeps the pictures of a config, because they are the user's own.
+def own_list(cfg: Config) -> Path | None:
+    """Return the training list of a config whose pictures are the user's own; else None.
 
-    Its own are those of another label schema than PSMM's, and those of PSMM's in another folder
-    than ``data/PSMM`` that is not synthetic, where the training list is there. All others are
-    replaced by the synthetic set.
+    Own are those of another label schema than PSMM's, and those of PSMM's in another folder than
+    ``data/PSMM`` that is not synthetic. Where the list is there, a quick run keeps them.
 
     Args:
         cfg: The config.
     """
     train = next(datasets(cfg, ['train']), None)
-    return train is not None and _is_own(train) and Path(_list_of(train)).is_file()
+    return _list_of(train) if train is not None and _is_own(train) else None
 
 
 def take_few(cfg: Config) -> list[str]:
@@ -64,17 +62,16 @@ def take_few(cfg: Config) -> list[str]:
             table = _table(dataset)
             if table is None or dataset.get('indices') is not None or len(table) <= FEW:
                 continue
-            dataset.indices = few_rows(table)
+            dataset.indices = few_rows(table, FEW)
             lacking = table.labels[dataset.indices].any(0) < table.labels.any(0)
-            whole = 'every class occurs' if not lacking.any() else (
-                f'without {", ".join(np.array(table.schema.classes)[lacking])}'
-            )  # fmt: skip
-            said.append(f'{loader}: {FEW} of the {len(table):,} pictures of {_list_of(dataset)}, '
-                        f'{whole}')  # fmt: skip
+            names = [c for c, gone in zip(table.schema.classes, lacking, strict=True) if gone]
+            whole = f'without {", ".join(names)}' if names else 'every class that it has occurs'
+            number = f'{FEW} of the {len(table):,} pictures of {_list_of(dataset)}'
+            said.append(f'{loader}: {number}, {whole}')
     return said
 
 
-def few_rows(table: LabelTable, most: int = FEW) -> list[int]:
+def few_rows(table: LabelTable, most: int) -> list[int]:
     """Choose rows of a label table so that every class occurs, as long as there is room.
 
     The classes take turns, the rarest first, then the pictures without any; each takes its next
@@ -159,13 +156,6 @@ def ensure_quick_data(root: str | Path = QUICK_ROOT) -> Path:
     return root
 
 
-def missing_data(cfg: Config) -> Iterator[str]:
-    """Yield the training list of a user's own data that is not there, for which others stand in."""
-    train = next(datasets(cfg, ['train']), None)
-    if train is not None and _is_own(train) and not Path(_list_of(train)).is_file():
-        yield _list_of(train)
-
-
 def _is_own(dataset: ConfigDict) -> bool:
     if get_schema(dataset.get('schema', 'PSMM')).classes != PSMM.classes:
         return True
@@ -173,13 +163,13 @@ def _is_own(dataset: ConfigDict) -> bool:
     return root != Path(_PSMM_ROOT) and not is_synthetic(root)
 
 
-def _list_of(dataset: ConfigDict) -> str:
-    return str(Path(dataset.get('data_root', ''), dataset.get('ann_file', '')))
+def _list_of(dataset: ConfigDict) -> Path:
+    return Path(dataset.get('data_root', ''), dataset.get('ann_file', ''))
 
 
 def _table(dataset: ConfigDict) -> LabelTable | None:
     """Read the label table of a dataset; None where it is not there, or is of another kind."""
-    if not Path(_list_of(dataset)).is_file():
+    if not _list_of(dataset).is_file():
         return None
     built = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True})
     return built.read_table() if isinstance(built, LabelTableDataset) else None

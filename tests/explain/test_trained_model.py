@@ -53,8 +53,8 @@ def test_packed_file_and_config_with_checkpoint_are_one_model(trained_files, pac
     assert torch.equal(inputs, from_file.inputs(paths))
     assert torch.equal(from_config.scores(inputs), from_file.scores(inputs))
     for method in ('gradcam++', 'hirescam', 'attention'):
-        one, other = (Explainer(t.model, method).maps(inputs, [1, 4])
-                      for t in (from_config, from_file))  # fmt: skip
+        one = Explainer(from_config.model, method).maps(inputs, [1, 4])
+        other = Explainer(from_file.model, method).maps(inputs, [1, 4])
         assert one.max() == 1 and (one == other).all(), method
 
 
@@ -101,9 +101,18 @@ def test_tools_read_a_model_once(counted, monkeypatch, pictures, tmp_path):
     run_tool(monkeypatch, 'infer.py', model, pictures, '--out', tmp_path / 'a', '--device', 'cpu')
     assert counted.pop('m.pth') == once
     run_tool(
-        monkeypatch, 'visualization/explain.py', model, pictures, '--classes', 'S1', '--method',
-        'attention', 'hirescam', '--out', tmp_path / 'b',
-    )  # fmt: skip
+        monkeypatch,
+        'visualization/explain.py',
+        model,
+        pictures,
+        '--classes',
+        'S1',
+        '--method',
+        'attention',
+        'hirescam',
+        '--out',
+        tmp_path / 'b',
+    )
     assert counted.pop('m.pth') == once
     assert len(list((tmp_path / 'b').glob('*_S1_*.png'))) == 6
     noted = (tmp_path / 'a' / 'findings.json').read_text()
@@ -163,8 +172,9 @@ def test_a_config_may_stand_beside_a_file_that_says_the_same(trained_files, pack
 
 def test_a_config_that_contradicts_the_file_is_refused(trained_files, packed, tmp_path):
     other = tuple('abcdefg')
-    names = described(tmp_path / 'a.pth', packed, classes=other, class_names=(), diagnosis=(),
-                      schema='letters')  # fmt: skip
+    names = described(
+        tmp_path / 'a.pth', packed, classes=other, class_names=(), diagnosis=(), schema='letters'
+    )
     with pytest.raises(InputError, match=r"a\.pth: was trained on classes \['a', 'b'.*config\.py"):
         TrainedModel(trained_files[0], names)
     wide = tmp_path / 'wide.py'

@@ -49,8 +49,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('model', help='file of pack.py, or of a training; for a checkpoint that '
-                        'does not describe itself, its config and then the checkpoint')  # fmt: skip
+    parser.add_argument('model', help='file of pack.py, or of a training; or CONFIG CHECKPOINT')
     parser.add_argument('pictures', nargs='+', help='pictures, or folders of pictures')
     parser.add_argument('--labels', type=Path, help='label CSV: only its pictures, with the truth; '
                         'its file names are relative to the folders')  # fmt: skip
