@@ -144,7 +144,7 @@ def make_quick_and_say(
         said.append(f'network: {network}, so it stays as it is, on pictures of {size} px')
     keep = own is not None and own.is_file()
     if keep:
-        said += take_few(cfg) or ['pictures: all of yours, which are few']
+        said += take_few(cfg)
     else:
         if own is not None:
             said.append(

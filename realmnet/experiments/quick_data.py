@@ -60,7 +60,11 @@ def take_few(cfg: Config) -> list[str]:
     for loader in ('train', 'val', 'test'):
         for dataset in datasets(cfg, [loader]):
             table = _table(dataset)
-            if table is None or dataset.get('indices') is not None or len(table) <= FEW:
+            if table is None or dataset.get('indices') is not None:
+                said.append(f'{loader}: the pictures of {_list_of(dataset)}, as the config says')
+                continue
+            if len(table) <= FEW:
+                said.append(f'{loader}: all {len(table)} pictures of {_list_of(dataset)}')
                 continue
             dataset.indices = few_rows(table, FEW)
             lacking = table.labels[dataset.indices].any(0) < table.labels.any(0)
