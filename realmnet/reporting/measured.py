@@ -20,6 +20,8 @@ AVERAGE = 'average'
 SOURCES = PSMM_SOURCES[1:]
 #: The marks of :attr:`Outcome.data` that stand for made-up pictures.
 SYNTHETIC = ('synthetic', 'quick')
+#: The mark of quick mode on a few of a user's own pictures.
+TRIAL = 'trial of own pictures'
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ def entries_by_source(
 
 
 def synthetic_mark(entries: Sequence[Entry]) -> str:
-    """What a title must say of the data: ``'SYNTHETIC'``, ``'SYNTHETIC, QUICK'`` or nothing.
+    """What a title must say: ``'SYNTHETIC'``, ``'SYNTHETIC, QUICK'``, ``'QUICK'`` or nothing.
 
     Example:
         >>> synthetic_mark([Entry('a', {}, {'F1': Estimate(0.5)}, data='quick')])
@@ -235,7 +237,7 @@ def synthetic_mark(entries: Sequence[Entry]) -> str:
     marks = ' '.join(entry.data for entry in entries if entry.estimates)
     if 'quick' in marks:
         return 'SYNTHETIC, QUICK'
-    return 'SYNTHETIC' if 'synthetic' in marks else ''
+    return 'SYNTHETIC' if 'synthetic' in marks else 'QUICK' if TRIAL in marks else ''
 
 
 def is_synthetic(entry: Entry) -> bool:
