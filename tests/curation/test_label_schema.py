@@ -75,7 +75,7 @@ def test_bad_schemas_are_one_sentence(fields, sentence, tmp_path):
 
 
 def test_a_schema_file_says_which_file():
-    with pytest.raises(LabelTableError, match='x.json'):
+    with pytest.raises(LabelTableError, match=r'x\.json'):
         read_schema('x.json')
 
 
