@@ -70,7 +70,7 @@ def test_bad_schemas_are_one_sentence(fields, sentence, tmp_path):
     except TypeError:  # a set cannot stand in a file
         return
     (tmp_path / 's.json').write_text(text)
-    with pytest.raises(LabelTableError, match=sentence):
+    with pytest.raises(LabelTableError, match=rf's\.json: .*{sentence}'):
         read_schema(str(tmp_path / 's.json'))
 
 
@@ -110,4 +110,6 @@ def test_columns_and_codes():
     one = LabelSchema('x', ('a',), diagnosis=('a',), disease='edema (diabetic) of retina')
     assert (one.disease_code, one.disease_column) == ('EOR', 'edema_(diabetic)_of_retina')
     assert LabelSchema('x', ('a',), diagnosis=('a',)).disease_code == 'disease'
+    column = LabelSchema('x', ('a',), diagnosis=('a',), disease='ischaemic disease')
+    assert column.disease_code == 'ischaemic disease'  # ID would be another column
     assert LabelSchema('x', ('a',)).disease_column == ''

@@ -231,7 +231,7 @@ def test_not_a_number_is_refused():
         'b,c',
         'a/b',
         'a_score',
-        'grade',
+        'found',
         '=HYPERLINK("http://x")',
         '+1',
         '-1',
