@@ -14,8 +14,12 @@ LONGEST = 64
 SCORE = '_score'
 # In files of one column a class these would be columns or words that mean something else.
 _RESERVED = (
-    'filename', 'id', 'patient', 'eye', 'found', 'grade', 'staphyloma', 'uncertain', 'notice',
-    'all', 'micro',
+    'filename', 'id', 'patient', 'eye', 'found', 'uncertain', 'notice', 'all', 'micro',
+)  # fmt: skip
+# Columns of the tables of findings beside those of classes, groups and the disease.
+_OF_FINDINGS = (
+    'filename', 'patient', 'eye', 'images', 'scores', 'found', 'diagnosis_score', 'uncertain',
+    'ungradable', 'size', 'digest', 'notice',
 )  # fmt: skip
 # Names become file names, stand in lists with commas or semicolons, and in markdown tables.
 _FORBIDDEN = ',;:/\\|"<>*?`='
@@ -48,7 +52,7 @@ def check_class_names(
     """  # noqa: E501
     start = f'{place}: ' if place else ''
     for name in classes:
-        if reason := _problem(name):
+        if reason := name_problem(name):
             raise InputError(
                 f'{start}the class name {reprlib.repr(name)} {reason}; rename the class'
             )
@@ -72,8 +76,42 @@ def check_class_names(
         seen[key] = name
 
 
-def _problem(name: str) -> str:
-    """Say what is wrong with a name; empty if nothing is."""
+def check_columns(names: Sequence[str], what: str, place: str) -> None:
+    """Check that names of groups or of the disease can be columns of a table of findings.
+
+    Args:
+        names: Names, whose spaces become underscores.
+        what: Whose name it is, for messages.
+        place: Which schema, for messages.
+
+    Raises:
+        InputError: If a name cannot be used or is a column already, with the remedy.
+
+    Example:
+        >>> check_columns(['macular hole'], 'the disease', 'mine')
+        >>> check_columns(['eye'], 'the group', 'mine')
+        Traceback (most recent call last):
+            ...
+        realmnet.errors.InputError: mine: the group 'eye' is the name of another column; rename it
+    """
+    for name in names:
+        taken = name.replace(' ', '_').casefold() in (*_RESERVED, *_OF_FINDINGS)
+        if reason := _form_problem(name) or ('is the name of another column' if taken else ''):
+            raise InputError(f'{place}: {what} {reprlib.repr(name)} {reason}; rename it')
+
+
+def name_problem(name: str) -> str:
+    """Say what is wrong with the name of a class; empty if nothing is.
+
+    Example:
+        >>> name_problem('ID'), name_problem('PM')
+        ('is the name of another column', '')
+    """
+    taken = name.casefold() in _RESERVED
+    return _form_problem(name) or ('is the name of another column' if taken else '')
+
+
+def _form_problem(name: str) -> str:
     if not 1 <= len(name) <= LONGEST:
         return f'has {len(name)} characters, expected 1 to {LONGEST}'
     if not name.isprintable():
@@ -88,6 +126,4 @@ def _problem(name: str) -> str:
         return f'has {found[0]!r}, which separates names in files and lists'
     if name.casefold().endswith(SCORE):
         return f'ends in {SCORE!r}, as the columns of scores do'
-    if name.casefold() in _RESERVED:
-        return 'is the name of another column'
     return ''

@@ -66,7 +66,8 @@ class DeployedNetwork(nn.Module):
 
     Args:
         network: mmpretrain's ``ImageClassifier``; it is copied, not changed.
-        description: Says mean and standard deviation of the pictures.
+        description: Says mean and standard deviation of the pictures, and which classes share a
+            softmax.
         features: Whether the features that the head gets are given, too, for the input check.
 
     Shapes: ``uint8`` RGB ``(N, size, size, 3)`` to ``float32`` ``(N, C)``, with features to that
@@ -78,6 +79,7 @@ class DeployedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.features = features
+        self.softmax_groups = description.label_schema.softmax_groups
         self.network = copy.deepcopy(network).cpu().float().eval()
         for module in list(self.network.modules()):
             for name, child in module.named_children():
@@ -94,7 +96,7 @@ class DeployedNetwork(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Map ``uint8`` pictures ``(N, size, size, 3)`` to probabilities ``(N, C)``."""
         inputs = normalised(pictures, self.mean, self.std)
-        scores, features = scores_and_features(self.network, inputs)
+        scores, features = scores_and_features(self.network, inputs, self.softmax_groups)
         return (scores, features) if self.features else scores
 
 

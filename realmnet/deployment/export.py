@@ -1,7 +1,8 @@
 """Exporting a model as one file: ONNX, or a program of ``torch.export``.
 
 Both take ``uint8`` RGB pictures ``(N, size, size, 3)``, any N, and give probabilities ``(N, C)``;
-normalisation and sigmoid are inside. ONNX files also give the features that the input check needs.
+normalisation and activation are inside. ONNX files also give the features that the input check
+needs.
 The description travels in the file as JSON text. A file appears only after it gave the scores of
 the network that it was made from.
 """
@@ -46,7 +47,7 @@ class Parity:
     Attributes:
         pictures: Number of pictures compared.
         difference: Largest difference of a probability.
-        changed: Pictures with another finding: a class, grade, staphyloma or diagnosis.
+        changed: Pictures with another finding: a class or the diagnosis.
     """
 
     pictures: int
@@ -187,7 +188,7 @@ def compare(
     )
     decided = [
         [
-            (f.found, f.grade, f.staphyloma, f.pathologic_myopia)
+            (f.found, f.disease)
             for f in findings_of(scores, description.label_schema, description.thresholds)
         ]
         for scores in (expected, found)
@@ -202,7 +203,8 @@ def reference_scores(
 ) -> np.ndarray:
     """Probabilities ``(N, C)`` of the network itself for ``uint8`` pictures (N, size, size, 3)."""
     inputs = network_inputs(pictures, description, torch.device('cpu'))
-    return scores_and_features(network, inputs)[0].double().numpy()
+    groups = description.label_schema.softmax_groups
+    return scores_and_features(network, inputs, groups)[0].double().numpy()
 
 
 def exported_scores(file: str | Path) -> Callable[[np.ndarray], np.ndarray]:

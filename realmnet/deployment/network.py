@@ -14,6 +14,7 @@ import realmnet.models  # noqa: F401 (registers its classes)
 from realmnet.deployment.description import ModelDescription
 from realmnet.deployment.network_rules import check_network
 from realmnet.errors import InputError
+from realmnet.models.activation import Groups, probabilities
 from realmnet.models.complexity import build_without_memory
 
 
@@ -78,15 +79,18 @@ def features_and_logits(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Ten
     return (last.flatten(2).mean(2) if last.dim() > 2 else last), network.head(maps)
 
 
-def scores_and_features(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
+def scores_and_features(
+    network: nn.Module, inputs: Tensor, softmax_groups: Groups
+) -> tuple[Tensor, Tensor]:
     """Run a classifier once and give the probabilities (N, C) and the features (N, D).
 
     Args:
         network: mmpretrain's ``ImageClassifier``.
         inputs: Normalised pictures, (N, 3, S, S).
+        softmax_groups: As the label schema says; the loss that says so too is left behind.
     """
     features, logits = features_and_logits(network, inputs)
-    return torch.sigmoid(logits), features
+    return probabilities(logits, softmax_groups), features
 
 
 @contextlib.contextmanager

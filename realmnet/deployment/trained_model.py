@@ -126,7 +126,7 @@ class TrainedModel:
     @torch.inference_mode()
     def outputs(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities ``(N, C)`` of prepared pictures, and their features ``(N, D)``."""
-        return scores_and_features(self.model, inputs)
+        return scores_and_features(self.model, inputs, self.schema.softmax_groups)
 
 
 def split_arguments(words: Sequence[str]) -> tuple[list[str], list[str]]:

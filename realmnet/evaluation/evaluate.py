@@ -12,8 +12,8 @@ from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.curation.synthetic_marks import MARK
 from realmnet.errors import InputError
 from realmnet.evaluation.bootstrap import FEW_UNITS, PUBLISHED_DRAWS, jackknife, replicate
-from realmnet.evaluation.decoding import decide, exclusive_groups
-from realmnet.evaluation.diagnosis import PM, UNITS, has_diagnosis, pathologic_myopia
+from realmnet.evaluation.decoding import decide
+from realmnet.evaluation.diagnosis import UNITS, pathologic_myopia
 from realmnet.evaluation.intervals import DEFAULT_METHOD, Intervals, interval, published
 from realmnet.evaluation.metric_records import metric_of
 from realmnet.evaluation.metric_types import Column
@@ -24,6 +24,8 @@ from realmnet.evaluation.tables import lay_out, marked_rows, records_json, span
 from realmnet.evaluation.thresholds import DEFAULT, Thresholds, threshold_note
 
 MODES = ('sound', 'published', 'both')
+#: What is evaluated besides the diagnosis, whose parts are called by disease and unit.
+PARTS = ('labels', 'consistent')
 #: What is asked of consistent decoding: metrics of decisions, overall and of each class.
 DECISION_METRICS = ('precision', 'recall', 'F1', 'hamming', 'subset_accuracy')
 #: What is asked of a diagnosis, in the order of its table.
@@ -37,7 +39,7 @@ class Row:
     Attributes:
         group: ``'all'`` or the value of the group.
         part: ``'labels'``, ``'consistent'`` (one class of each exclusive group), or
-            ``'pathologic myopia, by <unit>'``.
+            ``'<disease>, by <unit>'``, such as ``'pathologic myopia, by eye'``.
         metric: Name.
         of: Class, or ``''`` for overall values.
         value: On the data themselves.
@@ -143,7 +145,7 @@ def evaluate(
     thresholds: Thresholds | float | None = None,
     consistent: bool = False,
     groups: np.ndarray | None = None,
-    diagnosis: str = 'max',
+    diagnosis: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     names: PictureNames = AUTOMATIC,
 ) -> Evaluation:
@@ -161,7 +163,8 @@ def evaluate(
         thresholds: From the development split; .5 where left out, which the notes then say.
         consistent: Add decisions with exactly one class of each exclusive group.
         groups: Group of each image, shape (N,), each evaluated by itself after the whole.
-        diagnosis: Rule of :func:`diagnosis.pathologic_myopia`; ``''`` leaves the diagnosis out.
+        diagnosis: Rule of :func:`diagnosis.pathologic_myopia`, the schema's where left out;
+            ``''`` leaves the diagnosis out.
         progress: Called with replicates done and their number, for each part.
         names: How file names tell the eye.
 
@@ -189,9 +192,11 @@ def evaluate(
     if groups is not None:
         groups_of_rows |= {str(g): groups == g for g in sorted(set(groups), key=str)}
     rows: list[Row] = []
+    schema = predictions.schema
+    diagnosis = schema.diagnosis_rule if diagnosis is None else diagnosis
     if chosen and chosen.diagnosis and diagnosis and chosen.diagnosis_rule != diagnosis:
         raise InputError(
-            f'the thresholds of pathologic myopia were chosen for the score '
+            f'the thresholds of {schema.disease} were chosen for the score '
             f'{chosen.diagnosis_rule}, not {diagnosis}; evaluate with --diagnosis '
             f'{chosen.diagnosis_rule}, or choose them with --diagnosis {diagnosis}'
         )
@@ -200,22 +205,23 @@ def evaluate(
     notes += _diagnosis_note(predictions) if diagnosis else []
     for group, inside in groups_of_rows.items():
         part = predictions.take(inside)
-        plan = make_plan(part.truth, part.scores, part.classes, cut)
+        plan = make_plan(part.truth, part.scores, schema, cut)
         rows += _rows(plan, part, group, 'labels', plan.columns, settings)
         if consistent:
-            one_of = exclusive_groups(part.schema) or True
-            predicted = decide(part.scores, part.classes, cut, consistent=one_of)
-            plan = make_plan(part.truth, part.scores, part.classes, predicted=predicted)
+            predicted = decide(part.scores, schema, cut, consistent=True)
+            plan = make_plan(part.truth, part.scores, schema, predicted=predicted)
             columns = [c for c in plan.columns if c.metric.name in DECISION_METRICS]
             columns = [c for c in columns if c.level != 'micro']
             rows += _rows(plan, part, group, 'consistent', columns, settings)
-        if diagnosis and has_diagnosis(part.schema):
+        if diagnosis and schema.diagnosis:
             for unit in UNITS:
                 reduced = pathologic_myopia(part, unit, diagnosis, names=names)
                 at = chosen.diagnosis.get(unit, DEFAULT) if chosen else DEFAULT
                 plan = make_plan(reduced.truth, reduced.scores, reduced.classes, at)
-                title = f'pathologic myopia, by {unit}'
-                columns = [Column(metric_of(m), 'class', PM) for m in DIAGNOSIS_METRICS]
+                title = f'{schema.disease}, by {unit}'
+                columns = [
+                    Column(metric_of(m), 'class', reduced.classes[0]) for m in DIAGNOSIS_METRICS
+                ]
                 rows += _rows(plan, reduced, group, title, columns, settings)
     notes += _notes(rows, predictions, settings)
     settings.pop('progress')
@@ -365,7 +371,7 @@ def _unit_notes(rows: list[Row], by: str) -> list[str]:
 
 
 def _clinical(row: Row) -> str:
-    return metric_of(row.metric).clinical if row.of == PM else row.metric
+    return row.metric if row.part in PARTS else metric_of(row.metric).clinical
 
 
 def _printed(row: Row) -> bool:
@@ -403,7 +409,7 @@ def _block(rows: list[Row], form: str, synthetic: bool) -> list[str]:
     if len(classes) > 1:
         body.append(['mean', '', *(cell(m, '') for m in metrics)])
     header = ['class', 'positives', *(m for m in metrics)]
-    if rows[0].part.startswith('pathologic'):
+    if rows[0].part not in PARTS:
         header = ['', 'positives', *(metric_of(m).clinical for m in metrics)]
     texts = [lay_out(*marked_rows(header, body, mark), form)]
     used = {metric_of(m).mean for m in metrics}

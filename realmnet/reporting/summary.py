@@ -29,7 +29,7 @@ def grade_confusion(predictions: Predictions) -> np.ndarray:
     Raises:
         InputError: If the classes hold no grades, or an image has none or several.
     """
-    scale = graded_scale(predictions.classes)
+    scale = graded_scale(predictions.schema)
     if scale is None:
         raise InputError(
             f'the classes {list(predictions.classes)} hold no grades A0 to A4 to confuse'
@@ -52,10 +52,10 @@ def confusion_figure(predictions: Predictions) -> Figure:
         The figure, with Cohen's quadratic-weighted kappa above it.
     """
     counts = grade_confusion(predictions)
-    scale = graded_scale(predictions.classes)
+    scale = graded_scale(predictions.schema)
     names = [readable(predictions.classes[c]) for c in scale]
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    kappa = all_metrics(predictions.truth, predictions.scores, predictions.classes)['kappa']
+    kappa = all_metrics(predictions.truth, predictions.scores, predictions.schema)['kappa']
     with paper_style():
         figure = Figure(figsize=(3.9, 3.3), layout='constrained')
         axes = figure.subplots()

@@ -6,7 +6,8 @@ from pathlib import Path
 from realmnet.cli import run
 from realmnet.evaluation.decoding import graded_scale
 from realmnet.evaluation.evaluate import evaluate
-from realmnet.evaluation.predictions import Predictions, read_predictions, same_images
+from realmnet.evaluation.prediction_options import add_prediction_options, predictions_from
+from realmnet.evaluation.predictions import Predictions, same_images
 from realmnet.evaluation.thresholds import find_thresholds
 from realmnet.progress import Progress
 from realmnet.reporting.curves import calibration_curves, ranking_curves
@@ -27,7 +28,7 @@ Figures of patients' pictures stay where the pictures may be.
 
 
 def _has_one_grade(predictions: Predictions) -> bool:
-    scale = graded_scale(predictions.classes)
+    scale = graded_scale(predictions.schema)
     return scale is not None and bool((predictions.truth[:, scale].sum(1) == 1).all())
 
 
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument('--thresholds', type=Path, nargs='+',
                         help='a file of choose_thresholds.py for each predictions file; default: '
                         'the one beside the checkpoint that a .json names, else .5')  # fmt: skip
-    parser.add_argument('--classes', nargs='+', help='class names of .pkl files')
+    add_prediction_options(parser)
     parser.add_argument('--format', choices=('png', 'pdf', 'svg'), default='png')
     args = parser.parse_args()
     names = args.names or [path.stem for path in args.predictions]
@@ -56,7 +57,7 @@ def main() -> None:
         parser.error('give each predictions file its own name with --names')
     if args.thresholds and len(args.thresholds) != len(args.predictions):
         parser.error('give one thresholds file for each predictions file, or none')
-    sets = [read_predictions(path, args.classes) for path in args.predictions]
+    sets = [predictions_from(args, path) for path in args.predictions]
     sets = dict(zip(names, same_images(*sets, names=names), strict=True))
     first = next(iter(sets.values()))
     files = args.thresholds or [None] * len(sets)
