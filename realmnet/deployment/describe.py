@@ -10,6 +10,7 @@ from typing import Any
 from realmnet.curation.label_table import LabelSchema
 from realmnet.curation.prepare import SETTINGS
 from realmnet.deployment.description import ModelDescription, Preprocessing, Training
+from realmnet.deployment.network_classes import check_classes
 from realmnet.errors import InputError
 
 _LOADERS = ('LoadPicture', 'LoadImageFromFile')
@@ -58,13 +59,15 @@ def describe(
             'model.data_preprocessor.to_rgb must be True: pictures are given to the network in '
             'the order red, green, blue'
         )
+    network = _plain({k: v for k, v in model.items() if k not in _TRAINING_KEYS})
+    check_classes(network)
     return ModelDescription(
         classes=schema.classes,
         class_names=schema.class_names,
         schema=schema.name,
         diagnosis=schema.diagnosis,
         preprocessing=Preprocessing(size, interpolation, crop_border, keep_aspect),
-        network=_plain({k: v for k, v in model.items() if k not in _TRAINING_KEYS}),
+        network=network,
         mean=tuple(map(float, normalisation.get('mean') or (0, 0, 0))),
         std=tuple(map(float, normalisation.get('std') or (1, 1, 1))),
         training=training or Training(),

@@ -191,7 +191,7 @@ def changed(path, value):
         ('network.backbone.type', 'os.system', "is 'os.system', expected one of"),
         ('network.backbone.type', ['os'], 'expected one of'),
         ('network.backbone.type', 'mmpretrain::ResNet', 'expected one of'),
-        ('network.backbone.norm_cfg', {'type': 'builtins.eval'}, "may not hold 'norm_cfg'"),
+        ('network.backbone.norm_cfg', {'type': 'builtins.eval'}, 'norm_cfg.type is'),
         ('network.backbone._scope_', 'mmdet', '_scope_'),
         ('network.backbone.init_cfg', {'type': 'Pretrained', 'checkpoint': 'http://x'}, 'init_cfg'),
         ('network.backbone.img_size', 10**9, 'img_size is 1000000000'),

@@ -77,6 +77,7 @@ class ResidualAttentionHead(MultiLabelClsHead):
         torch.Size([3, 7])
     """
 
+    describable = True  # see realmnet/deployment/network_classes.py
     temperature_settings: ClassVar[dict[int, tuple[float, ...]]] = {
         1: (1,),
         2: (1, 99),
