@@ -13,7 +13,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from realmnet.errors import InputError
 
-
 # Transforms that set the size of a picture, and the argument that says it.
 _SIZES = {'Resize': 'scale', 'CenterCrop': 'crop_size', 'Pad': 'size'}
 

@@ -45,25 +45,27 @@ def check_fit(model: nn.Module, side: int, place: str = 'model') -> None:
         return
     backbone = type(model.backbone).__name__
     neck = getattr(model, 'neck', None)
-    given = f'{backbone} and the neck {type(neck).__name__}' if neck is not None else backbone
+    given = f'the backbone {backbone} gives'
+    if neck is not None:
+        given = f'the backbone {backbone} and the neck {type(neck).__name__} give'
     channels = features.shape[-1] if features.dim() == 3 else features.shape[1]
     wanted = getattr(head, 'in_channels', None)
     if isinstance(wanted, int) and wanted != channels:
         raise InputError(
-            f'{place}.head.in_channels is {wanted}, but the backbone {given} gives {channels} '
-            f'channels (pictures of {side} px); set {place}.head.in_channels={channels}'
+            f'{place}.head.in_channels is {wanted}, but {given} {channels} channels '
+            f'(pictures of {side} px); set {place}.head.in_channels={channels}'
         )
     if shape is not None and len(shape) == 2 and shape[0] == 1:
         return
     name = type(head).__name__
     if features.dim() > 2:
         raise InputError(
-            f'{place}.head {name} takes one row of features a picture, but the backbone {given} '
-            f'gives {tuple(features.shape[1:])}; add {_POOLING} to {place}'
+            f'{place}.head {name} takes one row of features a picture, but {given} '
+            f'{tuple(features.shape[1:])}; add {_POOLING} to {place}'
         )
     raise InputError(
-        f'{place}.head {name} takes a map of features, but the backbone {given} gives '
-        f'{channels} features without places; take the neck out, or let the backbone give maps '
+        f'{place}.head {name} takes a map of features, but {given} {channels} '
+        f'features without places; take the neck out, or let the backbone give maps '
         "(gap_before_final_norm=False, out_type='featmap')"
     )
 

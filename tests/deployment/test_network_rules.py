@@ -165,21 +165,52 @@ OURS = {
     'neck': (),
     'head': ('ResidualAttentionHead',),
 }
-CLASSES = [
-    (part, kind)
-    for part in MMPRETRAIN for kind in (*MMPRETRAIN[part], *OURS[part])
-]  # fmt: skip
+CLASSES = [(part, kind) for part in MMPRETRAIN for kind in (*MMPRETRAIN[part], *OURS[part])]
 HOSTILE = [
-    'os.system', '', '../a', '/etc/passwd', 'C:\\a', 'hf-hub:a/b', 'local-dir:a', 'http://a', 'a\n',
-    'mmdet.Conv2d', 'x' * 65, {'type': 'os.system'}, {'type': 'this'}, {'type': 'ConvModule'},
-    {'type': ['BN']}, {'type': 'TIMMBackbone'}, [{'type': 'os.system'}], [['os.system']],
-    ['os.system'] * 4, ['this'], {'conv_type': 'this'}, {'block_cfgs': {'type': 'os.system'}},
-    {'depths': ['os.system']}, {'depths': [10**6]}, {'depths': [2.0]}, {'window_size': 65},
-    {'init_cfg': {'type': 'Pretrained', 'checkpoint': 'a'}}, {'_scope_': 'mmdet'}, {'a.b': 1},
-    float('nan'), float('inf'), [float('nan')], 10**9, -(10**9), 10**400, 1e300, [2] * 999,
-    [[[[[[2]]]]]], {'a': {'a': {'a': {'a': {'a': {'a': 1}}}}}}, {str(n): 1 for n in range(999)},
-    b'a', {1, 2}, object(),
-]  # fmt: skip
+    'os.system',
+    '',
+    '../a',
+    '/etc/passwd',
+    'C:\\a',
+    'hf-hub:a/b',
+    'local-dir:a',
+    'http://a',
+    'a\n',
+    'mmdet.Conv2d',
+    'x' * 65,
+    {'type': 'os.system'},
+    {'type': 'this'},
+    {'type': 'ConvModule'},
+    {'type': ['BN']},
+    {'type': 'TIMMBackbone'},
+    [{'type': 'os.system'}],
+    [['os.system']],
+    ['os.system'] * 4,
+    ['this'],
+    {'conv_type': 'this'},
+    {'block_cfgs': {'type': 'os.system'}},
+    {'depths': ['os.system']},
+    {'depths': [10**6]},
+    {'depths': [2.0]},
+    {'window_size': 65},
+    {'init_cfg': {'type': 'Pretrained', 'checkpoint': 'a'}},
+    {'_scope_': 'mmdet'},
+    {'a.b': 1},
+    float('nan'),
+    float('inf'),
+    [float('nan')],
+    10**9,
+    -(10**9),
+    10**400,
+    1e300,
+    [2] * 999,
+    [[[[[[2]]]]]],
+    {'a': {'a': {'a': {'a': {'a': {'a': 1}}}}}},
+    {str(n): 1 for n in range(999)},
+    b'a',
+    {1, 2},
+    object(),
+]
 
 
 def arguments(kind):
@@ -232,11 +263,27 @@ def test_other_arguments_are_refused(part, kind, key, nothing_is_built):
 @pytest.mark.parametrize(
     'name',
     [
-        'TIMMBackbone', 'HuggingFaceClassifier', 'TimmClassifier', 'ConvModule', 'CSPNet', 'LeViT',
-        'BatchNorm2d', 'ImageClassifier', 'ImageToImageRetriever', 'CostSensitiveLoss', 'no_such',
-        'this', 'mmpretrain.ResNet', 'mmpretrain::ResNet', 'os.system', '', 5, None, ['ResNet'],
+        'TIMMBackbone',
+        'HuggingFaceClassifier',
+        'TimmClassifier',
+        'ConvModule',
+        'CSPNet',
+        'LeViT',
+        'BatchNorm2d',
+        'ImageClassifier',
+        'ImageToImageRetriever',
+        'CostSensitiveLoss',
+        'no_such',
+        'this',
+        'mmpretrain.ResNet',
+        'mmpretrain::ResNet',
+        'os.system',
+        '',
+        5,
+        None,
+        ['ResNet'],
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize('part', MMPRETRAIN)
 def test_other_classes_are_refused(part, name, nothing_is_built):
     with pytest.raises(InputError, match=rf'network\.{part}\.type is .*, expected one of'):
@@ -271,28 +318,40 @@ def test_every_class_of_the_list_exists_and_takes_no_address():
         assert kind in MODELS.module_dict, (part, kind)
         for key in arguments(kind):
             words = set(key.split('_'))
-            assert not words & {'path', 'file', 'url', 'checkpoint', 'ckpt', 'pretrained', 'name',
-                                'dir'} - {'path' if 'drop_path' in key else ''} or (
+            assert not words & {
+                'path',
+                'file',
+                'url',
+                'checkpoint',
+                'ckpt',
+                'pretrained',
+                'name',
+                'dir',
+            } - {'path' if 'drop_path' in key else ''} or (
                 (kind, key) in {('TimmFeatures', 'model_name'), ('RealMTinyViT', 'use_checkpoint')}
-            ), (kind, key)  # fmt: skip
+            ), (kind, key)
 
 
 def test_a_network_of_too_many_layers_is_not_built(monkeypatch):
     monkeypatch.setattr('realmnet.deployment.network_classes.MOST_MODULES', 1000)
     many = {'type': 'ConvNeXt', 'arch': {'channels': [4] * 64, 'depths': [64] * 64}}
-    with pytest.raises(InputError, match='cannot be built .*more than 1,000 layers'):
+    with pytest.raises(InputError, match=r'cannot be built .*more than 1,000 layers'):
         outline_network(small_description(network={**NETWORK, 'backbone': many}))
 
 
 def test_a_network_of_too_large_maps_is_not_run():
-    wide = {'type': 'VisionTransformer', 'img_size': 4096, 'patch_size': 1,
-            'arch': {'embed_dims': 512, 'num_layers': 1, 'num_heads': 1,
-                     'feedforward_channels': 8}}  # fmt: skip
+    wide = {
+        'type': 'VisionTransformer',
+        'img_size': 4096,
+        'patch_size': 1,
+        'arch': {'embed_dims': 512, 'num_layers': 1, 'num_heads': 1, 'feedforward_channels': 8},
+    }
     with pytest.raises(InputError, match='numbers at once'):
         outline_network(
-            small_description(network={**NETWORK, 'backbone': wide},
-                              preprocessing=Preprocessing(4096))
-        )  # fmt: skip
+            small_description(
+                network={**NETWORK, 'backbone': wide}, preprocessing=Preprocessing(4096)
+            )
+        )
 
 
 def test_size_of_the_pictures_is_that_of_the_network():
@@ -306,7 +365,7 @@ def test_size_of_the_pictures_is_that_of_the_network():
 def test_parts_that_do_not_fit_together_are_one_sentence(tmp_path):
     wide = {**NETWORK['head'], 'in_channels': 24}
     with pytest.raises(
-        InputError, match=r'evil\.pth: network\.head\.in_channels is 24, .*gives 16 c'
+        InputError, match=r'evil\.pth: network\.head\.in_channels is 24, .*gives 16'
     ):
         load_model(evil_file(tmp_path, head=wide))
     maps = {**LINEAR, 'in_channels': 16}  # a linear head on maps of 2 x 2 gives no row a picture
