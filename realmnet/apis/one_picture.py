@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from realmnet.apis.inferencer import Inferencer
-from realmnet.curation.borders import find_field, square
+from realmnet.curation.borders import square
 from realmnet.curation.pictures import read_any_picture
 from realmnet.deployment.description import Preprocessing
 from realmnet.deployment.torch_inputs import network_inputs
@@ -123,9 +123,7 @@ class Examiner:
 def _view(path: Path, preprocessing: Preprocessing, max_pixels: int) -> np.ndarray:
     """Read what the network sees of a picture, at :data:`SHOWN_SIDE` and not stretched."""
     picture = read_any_picture(path, least_side=SHOWN_SIDE, max_pixels=max_pixels)
-    if preprocessing.crop_border:
-        left, top, right, bottom = find_field(picture)
-        picture = picture[top:bottom, left:right]
+    picture = preprocessing.visible(picture)
     view = square(picture, SHOWN_SIDE, keep_aspect=True)
     if preprocessing.keep_aspect:
         return view

@@ -66,7 +66,7 @@ class DeployedNetwork(nn.Module):
 
     Args:
         network: mmpretrain's ``ImageClassifier``; it is copied, not changed.
-        description: Says mean and standard deviation of the pictures.
+        description: Says mean and standard deviation of the pictures, and the order of channels.
         features: Whether the features that the head gets are given, too, for the input check.
 
     Shapes: ``uint8`` RGB ``(N, size, size, 3)`` to ``float32`` ``(N, C)``, with features to that
@@ -86,6 +86,7 @@ class DeployedNetwork(nn.Module):
                 if isinstance(child, ShiftWindowMSA):
                     # mmpretrain's divides by a float, which freezes the batch size of a trace.
                     child.window_reverse = merge_windows
+        self.blue_first = description.channel_order == 'BGR'
         self.register_buffer('mean', torch.tensor(description.mean).view(1, 3, 1, 1))
         self.register_buffer('std', torch.tensor(description.std).view(1, 3, 1, 1))
         self.requires_grad_(False)
@@ -93,6 +94,8 @@ class DeployedNetwork(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Map ``uint8`` pictures ``(N, size, size, 3)`` to probabilities ``(N, C)``."""
         x = (pictures.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        if self.blue_first:
+            x = x.flip(1)
         features, logits = features_and_logits(self.network, x)
         scores = torch.sigmoid(logits)
         return (scores, features) if self.features else scores

@@ -49,8 +49,19 @@ def network_inputs(
     """
     # (N, H, W, C) in memory is what channels_last means: nothing is copied here.
     inputs = torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float()
+    return normalise(inputs, description)
+
+
+def normalise(inputs: Tensor, description: ModelDescription) -> Tensor:
+    """Subtract the mean, divide by the standard deviation, bring channels into the network's order.
+
+    Args:
+        inputs: Red, green and blue, ``float32`` of shape (N, 3, H, W), 0 to 255.
+        description: Says mean, standard deviation and order.
+    """
     mean, std = (
-        torch.tensor(values, device=device).view(1, 3, 1, 1)
+        torch.tensor(values, device=inputs.device).view(1, 3, 1, 1)
         for values in (description.mean, description.std)
     )
-    return (inputs - mean) / std
+    inputs = (inputs - mean) / std
+    return inputs.flip(1) if description.channel_order == 'BGR' else inputs

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from realmnet.curation.borders import find_field, square
+from realmnet.curation.borders import square
 from realmnet.curation.label_table import LabelTable
 from realmnet.curation.pictures import list_pictures, read_any_picture, refuse_outward
 from realmnet.deployment.description import Preprocessing
@@ -172,9 +172,7 @@ def explain_picture(
 
 def _as_seen(picture: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     """Crop and pad as the preprocessing does, and leave the resolution."""
-    if preprocessing.crop_border:
-        left, top, right, bottom = find_field(picture)
-        picture = picture[top:bottom, left:right]
+    picture = preprocessing.visible(picture)
     if preprocessing.keep_aspect:
         picture = square(picture, max(picture.shape[:2]), keep_aspect=True)
     return picture
