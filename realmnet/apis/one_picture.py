@@ -65,7 +65,8 @@ class Examiner:
         self.description = inferencer.description
         has_attention = isinstance(inferencer.network.head, ResidualAttentionHead)
         self.methods = (*GRADIENT_METHODS, *([ATTENTION] if has_attention else []))
-        self._explainers = {m: Explainer(inferencer.network, m) for m in self.methods}
+        names = self.description.explain_layers
+        self._explainers = {m: Explainer(inferencer.network, m, layers=names) for m in self.methods}
 
     def compared_methods(self) -> tuple[str, str]:
         """Return the two methods to compare where none are named."""

@@ -27,6 +27,7 @@ def describe(
     crop_border: bool = False,
     keep_aspect: bool = False,
     training: Training | None = None,
+    explain_layers: Sequence[str] = (),
 ) -> ModelDescription:
     """Describe the model of a configuration.
 
@@ -38,6 +39,7 @@ def describe(
         crop_border: Whether the training's pictures were cropped before.
         keep_aspect: Whether they were padded to a square.
         training: Where the weights come from.
+        explain_layers: Names of the layers that heat maps are taken from, where they are said.
 
     Returns:
         The description, without thresholds. Where the pipeline changes no size, pictures were
@@ -78,6 +80,7 @@ def describe(
         std=std,
         channel_order=order,
         training=training or Training(),
+        explain_layers=tuple(explain_layers),
     )
 
 

@@ -85,6 +85,8 @@ class ModelDescription:
         thresholds: Chosen on the development split, or None.
         training: Where the weights come from.
         input_check: Which pictures can be graded, or None: then every picture is.
+        explain_layers: Names of the layers that heat maps are taken from; none where they are
+            found by themselves.
         realmnet_version: Version that wrote the description.
 
     Raises:
@@ -110,10 +112,11 @@ class ModelDescription:
     thresholds: Thresholds | None = None
     training: Training = Training()
     input_check: InputCheck | None = None
+    explain_layers: tuple[str, ...] = ()
     realmnet_version: str = realmnet.__version__
 
     def __post_init__(self) -> None:
-        for name in ('classes', 'class_names', 'diagnosis'):
+        for name in ('classes', 'class_names', 'diagnosis', 'explain_layers'):
             value = getattr(self, name)
             if value is None and name == 'diagnosis':
                 continue
@@ -206,8 +209,9 @@ def _read_fields(text: str) -> dict[str, Any]:
             f'{FORMAT_VERSION}'
         )
     if isinstance(content.get('preprocessing'), dict):
-        content['preprocessing'].setdefault('steps', [])  # not in earlier files, nor the next three
+        content['preprocessing'].setdefault('steps', [])  # not in earlier files, nor the next four
     content.setdefault('channel_order', 'RGB')
+    content.setdefault('explain_layers', [])
     for name, kind in (('preprocessing', Preprocessing), ('training', Training)):
         content[name] = kind(**_known(content.get(name), kind, name))
     if content.get('thresholds') is not None:

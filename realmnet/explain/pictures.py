@@ -108,10 +108,14 @@ def make_explainers(
     Raises:
         InputError: As for :class:`Explainer`; or if the model has no map of a stride.
     """
-    explainers = {method: Explainer(trained.model, method, strides, views) for method in methods}
+    names = trained.description.explain_layers
+    explainers = {
+        method: Explainer(trained.model, method, strides, views, names) for method in methods
+    }
     if set(methods) != {ATTENTION}:
         size = trained.description.preprocessing.size
-        layers_at(trained.model, torch.zeros(1, 3, size, size, device=trained.device), strides)
+        picture = torch.zeros(1, 3, size, size, device=trained.device)
+        layers_at(trained.model, picture, strides, names)
     return explainers
 
 
