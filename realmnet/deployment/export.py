@@ -24,7 +24,7 @@ from realmnet.curation.outputs import staged
 from realmnet.deployment.deployed_network import DeployedNetwork
 from realmnet.deployment.description import KEY, ModelDescription
 from realmnet.deployment.runtime import DIGEST, FEATURES, PICTURES, SCORES, OnnxModel, seal
-from realmnet.deployment.torch_inputs import normalise
+from realmnet.deployment.torch_inputs import network_inputs
 from realmnet.engine.checkpoint_io import check_archive
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import findings_of
@@ -199,8 +199,8 @@ def reference_scores(
     network: nn.Module, description: ModelDescription, pictures: np.ndarray
 ) -> np.ndarray:
     """Probabilities ``(N, C)`` of the network itself for ``uint8`` pictures (N, size, size, 3)."""
-    inputs = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
-    return torch.sigmoid(network(normalise(inputs, description), mode='tensor')).double().numpy()
+    inputs = network_inputs(pictures, description, torch.device('cpu'))
+    return torch.sigmoid(network(inputs, mode='tensor')).double().numpy()
 
 
 def exported_scores(file: str | Path) -> Callable[[np.ndarray], np.ndarray]:
