@@ -17,8 +17,10 @@ import realmnet.plugin  # noqa: F401
 from realmnet.curation.borders import find_field
 from realmnet.curation.label_table import PSMM, LabelSchema
 from realmnet.curation.prepare import PrepareSettings, prepare_picture
+from realmnet.deployment.deployed_network import DeployedNetwork
 from realmnet.deployment.describe import describe, how_prepared
 from realmnet.deployment.description import ModelDescription, Preprocessing, Training
+from realmnet.deployment.network import build_network
 from realmnet.deployment.torch_inputs import network_inputs
 from realmnet.errors import InputError
 from realmnet.evaluation.thresholds import Thresholds
@@ -352,6 +354,18 @@ def test_pipelines_are_repeated_bit_by_bit(name, to_rgb, tmp_path):
         assert (found == results['inputs'].numpy()[::-1].transpose(1, 2, 0)).all()
         inputs = network_inputs(found[None], description, torch.device('cpu'))
         assert torch.equal(inputs, expected)
+
+
+def test_the_exported_graph_turns_the_channels():
+    turned = small_description(mean=(10.0, 20.0, 30.0), channel_order='BGR')
+    network = build_network(turned)
+    pictures = np.stack([noise(64, 64, seed) for seed in (0, 1)])
+    inputs = network_inputs(pictures, turned, torch.device('cpu'))
+    assert torch.equal(inputs[0, 0, 5, 7], torch.tensor((pictures[0, 5, 7, 2] - 30.0) / 255))
+    with torch.no_grad():
+        expected = torch.sigmoid(network(inputs, mode='tensor'))
+        found = DeployedNetwork(network, turned)(torch.from_numpy(pictures))
+    assert torch.allclose(found, expected, atol=1e-5)
 
 
 def test_what_is_seen_of_a_picture_is_what_the_steps_leave():
