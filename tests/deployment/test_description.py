@@ -361,7 +361,7 @@ def test_the_exported_graph_turns_the_channels():
     network = build_network(turned)
     pictures = np.stack([noise(64, 64, seed) for seed in (0, 1)])
     inputs = network_inputs(pictures, turned, torch.device('cpu'))
-    assert torch.equal(inputs[0, 0, 5, 7], torch.tensor((pictures[0, 5, 7, 2] - 30.0) / 255))
+    assert inputs[0, 0, 5, 7].item() == pytest.approx((pictures[0, 5, 7, 2] - 30.0) / 255)
     with torch.no_grad():
         expected = torch.sigmoid(network(inputs, mode='tensor'))
         found = DeployedNetwork(network, turned)(torch.from_numpy(pictures))

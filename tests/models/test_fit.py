@@ -51,7 +51,7 @@ def test_parts_that_fit(parts):
         (dict(backbone=RESNET, head=attention(24)), r'is 24, but the backbone ResNet gives 512'),
         (
             dict(backbone=vit(), head=linear(384)),
-            'is 384, but the backbone VisionTransformer .*192',
+            'is 384, but the backbone Vision.*192',
         ),
         (
             dict(backbone=RESNET, head=linear(512)),
