@@ -66,8 +66,8 @@ class DeployedNetwork(nn.Module):
 
     Args:
         network: mmpretrain's ``ImageClassifier``; it is copied, not changed.
-        description: Says mean and standard deviation of the pictures, and which classes share a
-            softmax.
+        description: Says mean and standard deviation of the pictures, the order of channels, and
+            which classes share a softmax.
         features: Whether the features that the head gets are given, too, for the input check.
 
     Shapes: ``uint8`` RGB ``(N, size, size, 3)`` to ``float32`` ``(N, C)``, with features to that
@@ -88,6 +88,7 @@ class DeployedNetwork(nn.Module):
                 if isinstance(child, ShiftWindowMSA):
                     # mmpretrain's divides by a float, which freezes the batch size of a trace.
                     child.window_reverse = merge_windows
+        self.channel_order = description.channel_order
         mean, std = mean_and_std(description)
         self.register_buffer('mean', mean)
         self.register_buffer('std', std)
@@ -95,7 +96,7 @@ class DeployedNetwork(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Map ``uint8`` pictures ``(N, size, size, 3)`` to probabilities ``(N, C)``."""
-        inputs = normalised(pictures, self.mean, self.std)
+        inputs = normalised(pictures, self.mean, self.std, self.channel_order)
         scores, features = scores_and_features(self.network, inputs, self.softmax_groups)
         return (scores, features) if self.features else scores
 

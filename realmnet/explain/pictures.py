@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from realmnet.curation.borders import find_field, square
+from realmnet.curation.borders import square
 from realmnet.curation.label_table import LabelTable
 from realmnet.curation.pictures import list_pictures, read_any_picture, refuse_outward
 from realmnet.deployment.description import Preprocessing
@@ -108,10 +108,14 @@ def make_explainers(
     Raises:
         InputError: As for :class:`Explainer`; or if the model has no map of a stride.
     """
-    explainers = {method: Explainer(trained.model, method, strides, views) for method in methods}
+    names = trained.description.explain_layers
+    explainers = {
+        method: Explainer(trained.model, method, strides, views, names) for method in methods
+    }
     if set(methods) != {ATTENTION}:
         size = trained.description.preprocessing.size
-        layers_at(trained.model, torch.zeros(1, 3, size, size, device=trained.device), strides)
+        picture = torch.zeros(1, 3, size, size, device=trained.device)
+        layers_at(trained.model, picture, strides, names)
     return explainers
 
 
@@ -173,9 +177,7 @@ def explain_picture(
 
 def _as_seen(picture: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     """Crop and pad as the preprocessing does, and leave the resolution."""
-    if preprocessing.crop_border:
-        left, top, right, bottom = find_field(picture)
-        picture = picture[top:bottom, left:right]
+    picture = preprocessing.visible(picture)
     if preprocessing.keep_aspect:
         picture = square(picture, max(picture.shape[:2]), keep_aspect=True)
     return picture

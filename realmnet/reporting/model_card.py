@@ -74,9 +74,13 @@ def _preprocessing(description: ModelDescription) -> str:
     used = description.preprocessing
     parts = ['8-bit RGB']
     parts += ['black outer border cropped'] if used.crop_border else []
+    parts += ['padded to a square'] if used.keep_aspect and used.steps else []
+    parts += map(str, used.steps)
     way = 'padded' if used.keep_aspect else 'stretched'
-    parts.append(f'{way} to {used.size} x {used.size} px ({used.interpolation})')
+    if not used.steps:
+        parts.append(f'{way} to {used.size} x {used.size} px ({used.interpolation})')
     parts.append(f'minus {_three(description.mean)}, divided by {_three(description.std)}')
+    parts += ['blue channel first'] if description.channel_order == 'BGR' else []
     return ', '.join(parts)
 
 

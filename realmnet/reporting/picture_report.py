@@ -198,7 +198,7 @@ def maps_html(
     figures = [_figure(picture, 'Picture', 'as the network sees it')]
     for method, values in heat.items():
         note = '' if values.any() else 'no place speaks for this class'
-        figures.append(_figure(overlay(picture, values), METHOD_WORDS[method], note))
+        figures.append(_figure(overlay(picture, values), METHOD_WORDS.get(method, method), note))
     score = finding.scores[name]
     return (
         f'<p class="of"><b>{words}</b> <span>score {score:.3f}</span></p>'

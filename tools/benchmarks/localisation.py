@@ -50,7 +50,10 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     trained = TrainedModel(*args.files, device=args.device)
-    explainers = {m: Explainer(trained.model, m, args.stride, args.views) for m in args.method}
+    names = trained.description.explain_layers
+    explainers = {
+        m: Explainer(trained.model, m, args.stride, args.views, names) for m in args.method
+    }
     result = localise(
         trained, explainers, args.root, args.train_root or args.root, args.split, args.classes,
         tolerance=args.tolerance, curves=args.curves, progress=Progress('pictures'),
