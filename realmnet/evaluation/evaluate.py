@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 
 import numpy as np
 
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.curation.synthetic_marks import MARK
 from realmnet.errors import InputError
-from realmnet.evaluation.bootstrap import FEW_UNITS, PUBLISHED_DRAWS, jackknife, replicate
+from realmnet.evaluation.bootstrap import (
+    FEW_UNITS,
+    PUBLISHED_DRAWS,
+    Replicates,
+    jackknife,
+    replicate,
+)
 from realmnet.evaluation.decoding import decide, exclusive_groups
 from realmnet.evaluation.diagnosis import PM, UNITS, has_diagnosis, pathologic_myopia
 from realmnet.evaluation.intervals import DEFAULT_METHOD, Intervals, interval, published
 from realmnet.evaluation.metrics import CLASS_METRICS, MORE_CLASS_METRICS, make_plan
 from realmnet.evaluation.plan import MetricPlan
 from realmnet.evaluation.predictions import Predictions, check_patients
+from realmnet.evaluation.prevalence import DISEASE, NOTE, at_prevalence, check_prevalence
 from realmnet.evaluation.tables import lay_out, marked_rows, records_json, span
 from realmnet.evaluation.thresholds import DEFAULT, Thresholds, threshold_note
 
@@ -27,6 +35,7 @@ DECISION_METRICS = ('precision', 'recall', 'F1', 'hamming', 'subset_accuracy')
 DIAGNOSIS_METRICS = ('recall', 'specificity', 'precision', 'NPV', 'AUROC', 'AP')
 _CLINICAL = {'recall': 'sensitivity', 'precision': 'PPV'}
 _OF_POSITIVES = ('recall', 'F1', 'AP', 'AUROC')
+STATED = 'stated prevalence'
 
 
 @dataclass(frozen=True)
@@ -35,8 +44,9 @@ class Row:
 
     Attributes:
         group: ``'all'`` or the value of the group.
-        part: ``'labels'``, ``'consistent'`` (one class of each exclusive group), or
-            ``'pathologic myopia, by <unit>'``.
+        part: ``'labels'``, ``'consistent'`` (one class of each exclusive group),
+            ``'pathologic myopia, by <unit>'``, or :data:`STATED`, where ``of`` names class (and
+            unit) with the prevalence: ``'A4 at 0.01'``.
         metric: Name.
         of: Class, or ``''`` for overall values.
         value: On the data themselves.
@@ -145,6 +155,7 @@ def evaluate(
     diagnosis: str = 'max',
     progress: Callable[[int, int], None] | None = None,
     names: PictureNames = AUTOMATIC,
+    prevalence: Mapping[str, Sequence[float]] | None = None,
 ) -> Evaluation:
     """Evaluate one model.
 
@@ -163,6 +174,8 @@ def evaluate(
         diagnosis: Rule of :func:`diagnosis.pathologic_myopia`; ``''`` leaves the diagnosis out.
         progress: Called with replicates done and their number, for each part.
         names: How file names tell the eye.
+        prevalence: Class, or :data:`prevalence.DISEASE`, to prevalences at which PPV and NPV are
+            wanted too; see :func:`prevalence.read_prevalences`.
 
     Returns:
         The evaluation.
@@ -180,8 +193,15 @@ def evaluate(
         raise InputError(f"bootstrap by {by!r} is unknown; use 'image' or 'patient'")
     if by == 'patient':
         check_patients(predictions)
+    prevalence = {name: list(values) for name, values in (prevalence or {}).items()}
+    for value in chain.from_iterable(prevalence.values()):
+        check_prevalence(value)
+    if prevalence and mode == 'published':
+        raise InputError(
+            "the paper's convention knows no stated prevalence; take --mode sound or both"
+        )
     settings = dict(bootstrap=bootstrap, by=by, mode=mode, seed=seed, method=method,
-                    progress=progress)  # fmt: skip
+                    progress=progress, prevalence=prevalence)  # fmt: skip
     chosen = thresholds if isinstance(thresholds, Thresholds) else None
     cut = chosen.values if chosen else DEFAULT if thresholds is None else thresholds
     groups_of_rows = {'all': np.ones(len(predictions), bool)}
@@ -214,8 +234,12 @@ def evaluate(
                 plan = make_plan(reduced.truth, reduced.scores, reduced.classes, at)
                 title = f'pathologic myopia, by {unit}'
                 rows += _rows(plan, reduced, group, title, (), DIAGNOSIS_METRICS, settings)
+    rows.sort(key=lambda row: row.part == STATED)  # last, in one block
     notes += _notes(rows, predictions, settings)
+    notes += [NOTE] * bool(prevalence)
     settings.pop('progress')
+    if not prevalence:
+        settings.pop('prevalence')
     settings |= {
         'images': len(predictions),
         'patients': len(set(predictions.patients)),
@@ -265,7 +289,8 @@ def _rows(
     if not replicates or not enough:
         point = plan(np.ones((1, len(plan.scores))))[0]
         alone = f'one {settings["by"]}' if replicates else ''
-        return collect(point, Intervals(nothing, nothing, '', nothing, (alone,) * len(nothing)))
+        none = Intervals(nothing, nothing, '', nothing, (alone,) * len(nothing))
+        return collect(point, none) + _stated(plan, group, title, settings, point)
     rows = []
     if mode in ('sound', 'both'):
         patients = part.patients if settings['by'] == 'patient' else None
@@ -273,10 +298,38 @@ def _rows(
         left_out = jackknife(plan, patients) if settings['method'] == 'bca' else None
         ends = interval(drawn, settings['method'], left_out=left_out)
         rows += collect(drawn.point, ends, 'sound', undefined=drawn.undefined)
+        rows += _stated(plan, group, title, settings, drawn.point, drawn, ends, left_out)
     if mode in ('published', 'both'):
         drawn = replicate(plan, replicates, None, PUBLISHED_DRAWS, seed, settings['progress'])
         ends, plus_minus = published(drawn)
         rows += collect(drawn.point, ends, 'published', plus_minus, drawn.undefined)
+    return rows
+
+
+def _stated(
+    plan: MetricPlan,
+    group: str,
+    title: str,
+    settings: dict,
+    point: np.ndarray,
+    drawn: Replicates | None = None,
+    ends: Intervals | None = None,
+    left_out: np.ndarray | None = None,
+) -> list[Row]:
+    """Predictive values of labels and diagnosis at the prevalences asked for."""
+    if title == 'consistent':
+        return []
+    by, unit = title.partition(', by ')[1:]
+    values = dict(zip(plan.names, map(float, point), strict=True))
+    positives = dict(zip(plan.classes, map(int, plan.truth.sum(0)), strict=True))
+    convention = 'sound' if drawn else ''
+    rows = []
+    for name in plan.classes:
+        for value in settings['prevalence'].get(DISEASE if unit else name, ()):
+            of = f'{name}{by.lstrip(",")}{unit} at {value:g}'
+            found = at_prevalence(drawn, values, name, value, settings['method'], ends, left_out)
+            about = {'convention': convention, 'positives': positives[name]}
+            rows += [Row(group, STATED, of=of, **about, **vars(one)) for one in found]
     return rows
 
 
@@ -402,7 +455,7 @@ def _block(rows: list[Row], form: str, synthetic: bool) -> list[str]:
     positives = {row.of: row.positives for row in rows}
     body = [[c, str(positives[c]), *(cell(m, c) for m in metrics)] for c in classes]
     used = set(metrics)
-    if len(classes) > 1:
+    if any(not row.of for row in rows) and len(classes) > 1:
         body.append(['mean', '', *(cell(m, '') for m in metrics)])
         used |= {'mAP'}
     header = ['class', 'positives', *(m for m in metrics)]

@@ -11,6 +11,7 @@ from realmnet.evaluation.evaluate import MODES, evaluate
 from realmnet.evaluation.groups import group_of
 from realmnet.evaluation.intervals import DEFAULT_METHOD, METHODS
 from realmnet.evaluation.predictions import read_predictions
+from realmnet.evaluation.prevalence import read_prevalences
 from realmnet.evaluation.tables import FORMATS, write_tables
 from realmnet.evaluation.thresholds import find_thresholds
 from realmnet.progress import Progress
@@ -19,6 +20,7 @@ EXAMPLE = """examples:
   python tools/analysis_tools/evaluate.py work_dirs/run/test.csv
   python tools/analysis_tools/evaluate.py test.csv --mode both --by patient --group source \\
       --out work_dirs/run/evaluation
+  python tools/analysis_tools/evaluate.py test.csv --prevalence 0.02 0.1 A4=0.005
 
 A predictions file is what tools/test.py --out writes (.csv, .json or .pkl), or any CSV with the
 columns filename, <class>_score and <class> for every class, and ID (the patient) where known.
@@ -51,6 +53,13 @@ def parse_args() -> argparse.Namespace:
                         help='how classes become one score of pathologic myopia')  # fmt: skip
     parser.add_argument('--disease', nargs='+', metavar='CLASS', help='classes that mean the '
                         "disease, where the file does not say (PSMM's are known)")  # fmt: skip
+    parser.add_argument(
+        '--prevalence',
+        nargs='+',
+        default=[],
+        metavar='P',
+        help='PPV and NPV at these prevalences as well: 0.05 of the disease, A4=0.01 of a class',
+    )
     add_name_options(parser)
     parser.add_argument('--classes', nargs='+', help='class names of a .pkl, in their order')
     parser.add_argument('--seed', type=int, default=42)
@@ -87,6 +96,7 @@ def main() -> None:
         diagnosis='' if args.diagnosis == 'none' else args.diagnosis,
         progress=Progress('bootstrap replicates'),
         names=names,
+        prevalence=read_prevalences(args.prevalence, predictions.schema),
     )
     print(evaluation.table(args.format))
     if args.out:
