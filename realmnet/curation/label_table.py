@@ -1,8 +1,7 @@
 """The label table: one row an image, one 0/1 column a class, ``filename`` and ``ID``.
 
-Every label file of this project is read, checked and written here, and the order of the classes
-is defined here and nowhere else (:data:`PSMM`). Datasets, heads, metrics and figures take the
-order from the schema.
+Every label file of this project is read, checked and written here; what its classes mean stands
+in :mod:`realmnet.curation.label_schema`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from realmnet.curation.cells import as_flag, number_remedy
-from realmnet.curation.class_names import check_class_names
 from realmnet.curation.csv_files import CsvTable, column_hint, read_csv, write_csv
 from realmnet.curation.identifiers import (
     all_plain,
@@ -25,190 +23,20 @@ from realmnet.curation.identifiers import (
     identifier_problem,
     warn_of_look_alikes,
 )
-from realmnet.errors import InputError
-
-FILENAME = 'filename'
-PATIENT = 'ID'
-
-
-class LabelTableError(InputError):
-    """A label table that breaks the rules of its schema."""
-
-
-@dataclass(frozen=True)
-class LabelSchema:
-    """Which classes a label table has, in which order, and which label sets are allowed.
-
-    Attributes:
-        name: What the schema is called in messages.
-        classes: Column names, in the order that every model output and score follows.
-        class_names: Readable names in the same order; the column names where not given.
-        exclusive: Groups of classes of which every image has exactly one.
-        allow_empty: Whether an image may have no label at all.
-        allow_repeats: Whether a file name may stand on several rows, as in an over-sampled
-            training list.
-        diagnosis: Classes of which each means the disease; none where left out.
-
-    Raises:
-        LabelTableError: If a class has a name that cannot be used
-            (:func:`realmnet.curation.class_names.check_class_names`) or is named twice, a group
-            or the diagnosis holds an unknown class, or there are not as many readable names as
-            classes.
-
-    Example:
-        >>> odir = LabelSchema('ODIR-5K', ('N', 'D', 'G'), allow_empty=True)
-        >>> odir.num_classes
-        3
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    class_names: tuple[str, ...] = ()
-    exclusive: tuple[tuple[str, ...], ...] = ()
-    allow_empty: bool = False
-    allow_repeats: bool = False
-    diagnosis: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, 'classes', tuple(self.classes))
-        object.__setattr__(self, 'class_names', tuple(self.class_names) or self.classes)
-        object.__setattr__(self, 'exclusive', tuple(tuple(group) for group in self.exclusive))
-        if not self.classes or len(set(self.classes)) != len(self.classes):
-            raise LabelTableError(
-                f'schema {self.name!r}: classes {list(self.classes)} must be named, each once'
-            )
-        try:
-            check_class_names(self.classes, self.class_names, f'schema {self.name!r}')
-        except InputError as error:
-            raise LabelTableError(str(error)) from None
-        if len(self.class_names) != len(self.classes):
-            raise LabelTableError(
-                f'schema {self.name!r}: {len(self.class_names)} readable names for '
-                f'{len(self.classes)} classes; give one each or none'
-            )
-        unknown = [c for group in self.exclusive for c in group if c not in self.classes]
-        if unknown:
-            raise LabelTableError(
-                f'schema {self.name!r}: exclusive groups name unknown classes {unknown}; '
-                f'the classes are {list(self.classes)}'
-            )
-        if isinstance(self.diagnosis, str):
-            raise LabelTableError(
-                f'schema {self.name!r}: diagnosis is {self.diagnosis!r}, expected a list of '
-                f'classes; write [{self.diagnosis!r}]'
-            )
-        object.__setattr__(self, 'diagnosis', tuple(self.diagnosis))
-        unknown = [name for name in self.diagnosis if name not in self.classes]
-        if unknown or len(set(self.diagnosis)) < len(self.diagnosis):
-            raise LabelTableError(
-                f'schema {self.name!r}: the diagnosis names {unknown or list(self.diagnosis)}; '
-                f'name each once, of the classes {list(self.classes)}'
-            )
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes, which a head's ``num_classes`` must equal."""
-        return len(self.classes)
-
-    @property
-    def columns(self) -> list[str]:
-        """All columns of a table of this schema, as they are written."""
-        return [*self.classes, FILENAME, PATIENT]
-
-    def resampled(self) -> LabelSchema:
-        """Return the schema of a training list that a resampler made from this one.
-
-        Over-sampling repeats file names, and decoupling (REMEDIAL) takes labels away, so
-        repeats, empty rows and incomplete groups are allowed.
-        """
-        return replace(
-            self, name=f'{self.name}-resampled', exclusive=(), allow_empty=True, allow_repeats=True
-        )
-
-
-#: Published order of PSMM: staphyloma no/yes, then the META-PM grade of myopic maculopathy.
-PSMM = LabelSchema(
-    name='PSMM',
-    classes=('S0', 'S1', 'A0', 'A1', 'A2', 'A3', 'A4'),
-    class_names=('NoPS', 'PS', 'NoMRL', 'TFO', 'DCA', 'PCA', 'MA'),
-    exclusive=(('S0', 'S1'), ('A0', 'A1', 'A2', 'A3', 'A4')),
-    # META-PM (Ohno-Matsui et al., Am J Ophthalmol 2015): staphyloma, or grade 2 and worse
-    diagnosis=('S1', 'A2', 'A3', 'A4'),
+from realmnet.curation.label_schema import (  # noqa: F401
+    FILENAME,
+    PATIENT,
+    PSMM,
+    PSMM_RESAMPLED,
+    LabelSchema,
+    LabelTableError,
+    get_schema,
+    schema_of,
 )
-
-#: Training lists made from PSMM by over-sampling or decoupling.
-PSMM_RESAMPLED = PSMM.resampled()
+from realmnet.errors import InputError
 
 # Labels as they are nearly always written.
 _USUAL = {'0': 0, '1': 1, '0.0': 0, '1.0': 1}
-_SCHEMAS = {schema.name: schema for schema in (PSMM, PSMM_RESAMPLED)}
-
-
-def get_schema(schema: str | Mapping | LabelSchema) -> LabelSchema:
-    """Return a schema from its name, from the fields in a config, or unchanged.
-
-    Args:
-        schema: ``'PSMM'``, a mapping with the fields of :class:`LabelSchema`, or a schema.
-
-    Raises:
-        LabelTableError: If the name is unknown or a field does not exist.
-
-    Example:
-        >>> get_schema('PSMM').classes[0]
-        'S0'
-        >>> get_schema(dict(name='PALM', classes=['N', 'H', 'P'])).num_classes
-        3
-    """
-    if isinstance(schema, LabelSchema):
-        return schema
-    if isinstance(schema, str):
-        if schema not in _SCHEMAS:
-            raise LabelTableError(
-                f'label schema {schema!r} is unknown; use one of {sorted(_SCHEMAS)} or give '
-                'dict(name=..., classes=[...])'
-            )
-        return _SCHEMAS[schema]
-    try:
-        return LabelSchema(**schema)
-    except TypeError as error:
-        raise LabelTableError(
-            f'label schema {dict(schema)} cannot be read ({error}); it takes name, classes and '
-            'optionally class_names, exclusive, allow_empty, allow_repeats, diagnosis'
-        ) from None
-
-
-def schema_of(
-    classes: Sequence[str] | LabelSchema,
-    name: str | None = None,
-    diagnosis: Sequence[str] | None = None,
-) -> LabelSchema:
-    """Return what classes mean, where only their names and little else are at hand.
-
-    A name such as ``M`` or ``A4`` means nothing by itself. Exactly the seven classes of PSMM, in
-    any order, are PSMM's unless they say to be of another schema.
-
-    Args:
-        classes: Class names, or a schema, which is returned as it is.
-        name: The schema that they are said to be of.
-        diagnosis: Classes that are said to mean the disease, PSMM's aside.
-
-    Raises:
-        LabelTableError: If the diagnosis names another class.
-
-    Example:
-        >>> schema_of(PSMM.classes).diagnosis, schema_of(['N', 'M']).diagnosis
-        (('S1', 'A2', 'A3', 'A4'), ())
-    """
-    if isinstance(classes, LabelSchema):
-        return classes
-    classes = tuple(classes)
-    # 'custom' is what a description says that was given no name
-    unnamed = name == 'custom' and (diagnosis is None or tuple(diagnosis) == PSMM.diagnosis)
-    if sorted(classes) == sorted(PSMM.classes) and (unnamed or name in (None, *_SCHEMAS)):
-        names = dict(zip(PSMM.classes, PSMM.class_names, strict=True))
-        schema = replace(PSMM, classes=classes, class_names=tuple(names[c] for c in classes))
-        return schema if diagnosis is None else replace(schema, diagnosis=tuple(diagnosis))
-    return LabelSchema(name or 'unnamed', classes, diagnosis=tuple(diagnosis or ()))
 
 
 @dataclass(frozen=True)
