@@ -26,7 +26,8 @@ from realmnet.deployment.input_check import InputCheck
 from realmnet.deployment.network_rules import check_network
 from realmnet.errors import InputError
 from realmnet.evaluation.diagnosis import has_diagnosis
-from realmnet.evaluation.thresholds import Thresholds, parse_thresholds
+from realmnet.evaluation.recalibration import Recalibration, parse_recalibration
+from realmnet.evaluation.thresholds import Thresholds, check_same_scores, parse_thresholds
 
 FORMAT_VERSION = 1
 #: Where a checkpoint (in ``meta``) and an ONNX file (in its metadata) hold the description.
@@ -49,7 +50,8 @@ _TRAINING_KINDS = {
     'images': int | None, 'epochs': int | None,
 }  # fmt: skip
 _THRESHOLDS_KINDS = {
-    'rule': str, 'source': str, 'images': int, 'required': float | int | None, 'undefined': list
+    'rule': str, 'source': str, 'images': int, 'required': float | int | None, 'undefined': list,
+    'recalibration': str,
 }  # fmt: skip
 
 
@@ -201,6 +203,8 @@ class ModelDescription:
         thresholds: Chosen on the development split, or None.
         training: Where the weights come from.
         input_check: Which pictures can be graded, or None: then every picture is.
+        recalibration: Fitted on development data and applied to the scores before the thresholds,
+            or None.
         realmnet_version: Version that wrote the description.
 
     Raises:
@@ -225,6 +229,7 @@ class ModelDescription:
     thresholds: Thresholds | None = None
     training: Training = Training()
     input_check: InputCheck | None = None
+    recalibration: Recalibration | None = None
     realmnet_version: str = realmnet.__version__
 
     def __post_init__(self) -> None:
@@ -252,6 +257,7 @@ class ModelDescription:
                 f'thresholds are for {list(self.thresholds.values)}, the classes are '
                 f'{list(self.classes)}'
             )
+        self._check_recalibration()
         if not isinstance(self.input_check, InputCheck | None):
             raise InputError(f'input_check must be a check, got {type(self.input_check)}')
         _check_kinds('training', self.training, _TRAINING_KINDS)
@@ -266,6 +272,20 @@ class ModelDescription:
                 'the configuration that they were trained with'
             )
         _check_texts(asdict(self))
+
+    def _check_recalibration(self) -> None:
+        digest = ''
+        if self.recalibration is not None:
+            parse_recalibration(asdict(self.recalibration), 'recalibration', self.classes)
+            digest = self.recalibration.digest
+        if self.thresholds is not None:
+            check_same_scores(self.thresholds, digest, 'thresholds')
+
+    def recalibrated(self, scores: np.ndarray) -> np.ndarray:
+        """Turn the network's probabilities (N, C) into those that thresholds and findings take."""
+        if self.recalibration is None:
+            return scores
+        return self.recalibration.apply(scores, self.classes)
 
     @property
     def label_schema(self) -> LabelSchema:
@@ -318,10 +338,15 @@ def _read_fields(text: str) -> dict[str, Any]:
     for name, kind in (('preprocessing', Preprocessing), ('training', Training)):
         content[name] = kind(**_known(content.get(name), kind, name))
     if content.get('thresholds') is not None:
+        if isinstance(content['thresholds'], dict):
+            content['thresholds'].setdefault('recalibration', '')  # not in earlier files
         thresholds = _known(content['thresholds'], Thresholds, 'thresholds')
         content['thresholds'] = parse_thresholds(thresholds, 'thresholds')
-    content.setdefault('diagnosis', None)  # not in earlier files, nor the next
+    content.setdefault('diagnosis', None)  # not in earlier files, nor the next two
     content.setdefault('input_check', None)
+    content.setdefault('recalibration', None)
+    if content['recalibration'] is not None:
+        content['recalibration'] = parse_recalibration(content['recalibration'], 'recalibration')
     if content['input_check'] is not None:
         content['input_check'] = InputCheck.from_fields(content['input_check'])
     content = _known(content, ModelDescription, '')

@@ -185,7 +185,9 @@ def compare(
     decided = [
         [
             (f.found, f.grade, f.staphyloma, f.pathologic_myopia)
-            for f in findings_of(scores, description.label_schema, description.thresholds)
+            for f in findings_of(
+                description.recalibrated(scores), description.label_schema, description.thresholds
+            )
         ]
         for scores in (expected, found)
     ]

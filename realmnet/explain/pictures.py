@@ -150,7 +150,8 @@ def explain_picture(
         shown = _as_seen(read_any_picture(picture.path), about.preprocessing)
     except MemoryError:
         raise InputError(f'{picture.path}: does not fit into memory; take it out') from None
-    (finding,) = findings_of(trained.scores(inputs).cpu().numpy(), known, about.thresholds)
+    scores = about.recalibrated(trained.scores(inputs).cpu().numpy())
+    (finding,) = findings_of(scores, known, about.thresholds)
     found = finding.found
     if threshold is not None:
         found = [name for name in known if finding.scores[name] >= threshold]
