@@ -257,11 +257,11 @@ class ModelDescription:
                 f'thresholds are for {list(self.thresholds.values)}, the classes are '
                 f'{list(self.classes)}'
             )
-        self._check_recalibration()
         if not isinstance(self.input_check, InputCheck | None):
             raise InputError(f'input_check must be a check, got {type(self.input_check)}')
         _check_kinds('training', self.training, _TRAINING_KINDS)
         _check_kinds('thresholds', self.thresholds, _THRESHOLDS_KINDS)
+        self._check_recalibration()
         check_network(self.network)
         _check_size(self.network['backbone'].get('img_size'), self.preprocessing.size)
         outputs = self.network['head'].get('num_classes', len(self.classes))

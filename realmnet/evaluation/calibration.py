@@ -123,6 +123,7 @@ def fit_recalibration(
     shared: bool = False,
     by: str = 'patient',
     source: str = '',
+    groups: Sequence[Sequence[str]] | None = None,
 ) -> Recalibration:
     """Fit a recalibration by maximum likelihood (isotonic: least squares) to development data.
 
@@ -133,9 +134,11 @@ def fit_recalibration(
         shared: One temperature for all classes, which keeps their order in every picture.
         by: What is counted against :data:`LEAST`, ``'patient'`` or ``'image'``.
         source: What the predictions are called in the file.
+        groups: Classes of each group whose scores add up to 1; those of the schema of the
+            predictions where left out.
 
     Returns:
-        The recalibration; groups with softmax are those of the schema of the predictions.
+        The recalibration.
 
     Raises:
         InputError: If a setting is unknown, the scores are recalibrated already, a class has too
@@ -156,7 +159,9 @@ def fit_recalibration(
         raise InputError('every class is to be left as it is; there is nothing to recalibrate')
     if by == 'patient':
         check_patients(predictions)
-    groups = [[classes[i] for i in group] for group in predictions.schema.softmax_groups]
+    if groups is None:
+        groups = [[classes[i] for i in group] for group in predictions.schema.softmax_groups]
+    groups = [list(group) for group in groups]
     for group in groups:
         if 0 < len(set(group) & set(leave)) < len(group):
             raise InputError(f'the scores of {group} add up to 1; leave all of them, or none')

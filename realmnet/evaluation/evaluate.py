@@ -215,6 +215,8 @@ def evaluate(
             f'{chosen.diagnosis_rule}, or choose them with --diagnosis {diagnosis}'
         )
     notes = [MARK] if predictions.synthetic else []
+    if 'recalibration_note' in predictions.info:
+        notes.append(str(predictions.info['recalibration_note']))
     notes.append(threshold_note(thresholds))
     notes += _diagnosis_note(predictions) if diagnosis else []
     for group, inside in groups_of_rows.items():

@@ -7,8 +7,10 @@ from realmnet.cli import run
 from realmnet.curation.name_table import add_name_options, names_from, say_names
 from realmnet.curation.picture_names import OWN_EYE
 from realmnet.errors import InputError
+from realmnet.evaluation.development import check_development
 from realmnet.evaluation.diagnosis import has_diagnosis, name_patients
 from realmnet.evaluation.predictions import read_predictions
+from realmnet.evaluation.recalibration import find_recalibration
 from realmnet.evaluation.tables import lay_out
 from realmnet.evaluation.thresholds import (
     RULES,
@@ -40,6 +42,11 @@ def main() -> None:
                         help='how classes become one score of pathologic myopia')  # fmt: skip
     parser.add_argument('--disease', nargs='+', metavar='CLASS', help='classes that mean the '
                         "disease, where the file does not say (PSMM's are known)")  # fmt: skip
+    parser.add_argument(
+        '--recalibration',
+        type=Path,
+        help='file of recalibrate.py; default: the one beside the checkpoint that a .json names',
+    )
     add_name_options(parser)
     parser.add_argument('--checkpoint', type=Path, help='default: the one that a .json names')
     parser.add_argument('--out', type=Path, help='file to write instead')
@@ -47,6 +54,8 @@ def main() -> None:
     args = parser.parse_args()
     names = names_from(args)
     predictions = read_predictions(args.predictions, args.classes)
+    check_development(predictions, str(args.predictions), 'thresholds')
+    predictions = find_recalibration(predictions, args.recalibration)
     if args.disease:
         predictions = predictions.with_diagnosis(args.disease)
     if names.chosen or names.table is not None:
@@ -69,6 +78,8 @@ def main() -> None:
     print(lay_out(['class', 'threshold'], rows, 'text'))
     if chosen.undefined:
         print(f'no positives or no negatives, left at .5: {", ".join(chosen.undefined)}')
+    if 'recalibration_note' in predictions.info:
+        print(predictions.info['recalibration_note'])
     print(f'written to {target}')
 
 

@@ -8,6 +8,7 @@ from realmnet.cli import run
 from realmnet.curation.synthetic_marks import MARK
 from realmnet.evaluation.comparison import compare
 from realmnet.evaluation.predictions import read_predictions
+from realmnet.evaluation.recalibration import find_recalibration
 from realmnet.evaluation.tables import FORMATS, lay_out, marked_rows, write_tables
 from realmnet.evaluation.thresholds import DEFAULT, find_thresholds, threshold_note
 from realmnet.progress import Progress
@@ -53,7 +54,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Compare and print."""
     args = parse_args()
-    sets = [read_predictions(path, args.classes) for path in args.predictions]
+    sets = [find_recalibration(read_predictions(path, args.classes)) for path in args.predictions]
     files = args.thresholds or [None] * len(sets)
     chosen = [find_thresholds(p, path) for p, path in zip(sets, files, strict=True)]
     cuts = [c.values if c else DEFAULT for c in chosen]

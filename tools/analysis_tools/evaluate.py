@@ -12,6 +12,7 @@ from realmnet.evaluation.groups import group_of
 from realmnet.evaluation.intervals import DEFAULT_METHOD, METHODS
 from realmnet.evaluation.predictions import read_predictions
 from realmnet.evaluation.prevalence import read_prevalences
+from realmnet.evaluation.recalibration import find_recalibration
 from realmnet.evaluation.tables import FORMATS, write_tables
 from realmnet.evaluation.thresholds import find_thresholds
 from realmnet.progress import Progress
@@ -60,6 +61,11 @@ def parse_args() -> argparse.Namespace:
         metavar='P',
         help='PPV and NPV at these prevalences as well: 0.05 of the disease, A4=0.01 of a class',
     )
+    parser.add_argument(
+        '--recalibration',
+        type=Path,
+        help='file of recalibrate.py; default: the one beside the checkpoint that a .json names',
+    )
     add_name_options(parser)
     parser.add_argument('--classes', nargs='+', help='class names of a .pkl, in their order')
     parser.add_argument('--seed', type=int, default=42)
@@ -80,6 +86,7 @@ def main() -> None:
     groups = None
     if args.group:
         groups = group_of(predictions, args.group, args.group_table or args.predictions)
+    predictions = find_recalibration(predictions, args.recalibration)
     thresholds = find_thresholds(predictions, args.thresholds)
     if args.diagnosis != 'none' and has_diagnosis(predictions.schema):
         say_names(predictions.filenames, names, OWN_EYE)
