@@ -42,16 +42,18 @@ def test_exported_model_applies_it_after_the_mirror_image(tmp_path):
     plain = (by_hand(pictures) + by_hand(pictures[:, :, ::-1])) / 2
     found = OnnxModel(path, flip=True).scores(pictures)
     assert found[:, 0] == pytest.approx(plain[:, 0], abs=1e-6)  # N has no curve
-    assert found[:, 1] == pytest.approx(np.interp(plain[:, 1], [0.2, 0.4, 0.6], [0.1, 0.1, 0.9]),
-                                        abs=1e-6)  # fmt: skip
+    assert found[:, 1] == pytest.approx(
+        np.interp(plain[:, 1], [0.2, 0.4, 0.6], [0.1, 0.1, 0.9]), abs=1e-6
+    )
 
 
 def test_packed_model_finds_with_recalibrated_scores(tmp_path):
     source = write_model(tmp_path / 'epoch_1.pth')
     write_recalibration(replace(RECALIBRATION, source='/home/someone/val.csv'), tmp_path / 'r.json')
     write_thresholds(CHOSEN, tmp_path / 't.json')
-    packed = pack(source, tmp_path / 'm.pth', None, tmp_path / 't.json', None, False,
-                  tmp_path / 'r.json')  # fmt: skip
+    packed = pack(
+        source, tmp_path / 'm.pth', None, tmp_path / 't.json', None, False, tmp_path / 'r.json'
+    )
     assert b'someone' not in (tmp_path / 'm.pth').read_bytes()
     assert packed.description.recalibration == RECALIBRATION
     pictures = np.stack([patches(seed) for seed in range(4)])
