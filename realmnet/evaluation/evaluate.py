@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 
 import numpy as np
@@ -156,6 +156,7 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     names: PictureNames = AUTOMATIC,
     prevalence: Mapping[str, Sequence[float]] | None = None,
+    simultaneous: bool = False,
 ) -> Evaluation:
     """Evaluate one model.
 
@@ -176,6 +177,8 @@ def evaluate(
         names: How file names tell the eye.
         prevalence: Class, or :data:`prevalence.DISEASE`, to prevalences at which PPV and NPV are
             wanted too; see :func:`prevalence.read_prevalences`.
+        simultaneous: Sound intervals of the C classes of a metric hold all together: each has the
+            confidence 1 - .05/C (Bonferroni). Overall values keep theirs.
 
     Returns:
         The evaluation.
@@ -200,8 +203,8 @@ def evaluate(
         raise InputError(
             "the paper's convention knows no stated prevalence; take --mode sound or both"
         )
-    settings = dict(bootstrap=bootstrap, by=by, mode=mode, seed=seed, method=method,
-                    progress=progress, prevalence=prevalence)  # fmt: skip
+    settings = dict(bootstrap=bootstrap, by=by, mode=mode, seed=seed, method=method)
+    settings |= dict(progress=progress, prevalence=prevalence, simultaneous=simultaneous)
     chosen = thresholds if isinstance(thresholds, Thresholds) else None
     cut = chosen.values if chosen else DEFAULT if thresholds is None else thresholds
     groups_of_rows = {'all': np.ones(len(predictions), bool)}
@@ -240,8 +243,14 @@ def evaluate(
     notes += _notes(rows, predictions, settings)
     notes += [NOTE] * bool(prevalence)
     settings.pop('progress')
-    if not prevalence:
-        settings.pop('prevalence')
+    if simultaneous:
+        notes.append(
+            f'Simultaneous: sound intervals of the {len(predictions.classes)} classes of a metric '
+            'hold all together in 95 % (Bonferroni); overall values each by itself.'
+        )
+    for name in ('prevalence', 'simultaneous'):
+        if not settings[name]:
+            settings.pop(name)
     settings |= {
         'images': len(predictions),
         'patients': len(set(predictions.patients)),
@@ -299,7 +308,16 @@ def _rows(
         drawn = replicate(plan, replicates, patients, None, seed, settings['progress'])
         left_out = jackknife(plan, patients) if settings['method'] == 'bca' else None
         ends = interval(drawn, settings['method'], left_out=left_out)
-        rows += collect(drawn.point, ends, 'sound', undefined=drawn.undefined)
+        shown = ends
+        if settings['simultaneous']:
+            level = 1 - 0.05 / len(plan.classes)
+            wide = interval(drawn, settings['method'], level, left_out)
+            single = np.array([bool(of) for _, _, of in splits])
+            low, high = (
+                np.where(single, getattr(wide, e), getattr(ends, e)) for e in ('low', 'high')
+            )
+            shown = replace(ends, low=low, high=high)
+        rows += collect(drawn.point, shown, 'sound', undefined=drawn.undefined)
         rows += _stated(plan, group, title, settings, drawn.point, drawn, ends, left_out)
     if mode in ('published', 'both'):
         drawn = replicate(plan, replicates, None, PUBLISHED_DRAWS, seed, settings['progress'])

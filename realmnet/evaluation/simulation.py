@@ -11,6 +11,7 @@ from realmnet.evaluation.bootstrap import PUBLISHED_DRAWS, jackknife, replicate
 from realmnet.evaluation.intervals import METHODS, interval, published
 from realmnet.evaluation.metrics import make_plan
 from realmnet.evaluation.plan import MetricPlan
+from realmnet.evaluation.prevalence import METRICS, at_prevalence, predictive_values
 from realmnet.evaluation.synthetic import competing_noise, solve_binormal
 
 #: The paper's two conventions, beside the methods of :mod:`intervals`.
@@ -161,3 +162,111 @@ def coverage(
         if progress:
             progress(number + 1, sets)
     return names, {method: values / max(counts[method], 1) for method, values in tally.items()}
+
+
+def clinical_coverage(
+    population: Population,
+    by: str,
+    units: int,
+    graded: Sequence[int],
+    prevalences: Mapping[str, Sequence[float]],
+    sets: int = 500,
+    replicates: int = 500,
+    seed: int = 42,
+    progress: Callable[[int, int], None] | None = None,
+    images: int = 2_000_000,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Count how often intervals of kappa, and of predictive values at a prevalence, hold.
+
+    Kappa gets, besides the forms of the bootstrap, the asymptotic interval that takes images as
+    independent (Fleiss, Cohen and Everitt 1969; ``statsmodels``' ``cohens_kappa``).
+
+    Args:
+        population: Where the sets come from.
+        by: What is independent in a set and what the bootstrap draws: image or patient.
+        units: Images or patients in a set.
+        graded: Positions of the classes of the scale.
+        prevalences: Class to its stated prevalences.
+        sets: Simulated test sets.
+        replicates: B.
+        seed: Seed of sets and draws.
+        progress: Called with the sets done and their number.
+        images: Size of the sample whose values stand for the population's.
+
+    Returns:
+        Number and method to share of intervals that hold the population's value, share wholly
+        below it, share wholly above it, mean width, and share of sets that give an interval;
+        shares are of these. Shape (5,).
+    """
+    true = _clinical_truth(population, by, graded, prevalences, images)
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for number in range(sets):
+        rng = np.random.default_rng([seed, number])
+        truth, scores, patient = population.draw(rng, by, units)
+        plan = make_plan(truth, scores, population.classes)
+        cluster = None if by == 'image' else patient
+        drawn = replicate(plan, replicates, cluster, seed=seed + number)
+        point = dict(zip(drawn.names, drawn.point, strict=True))
+        for method in ('logit-t', 'percentile', 'normal'):
+            ends = interval(drawn, method)
+            place = drawn.names.index('kappa')
+            found.setdefault(('kappa', method), []).append((ends.low[place], ends.high[place]))
+            for name, values in prevalences.items():
+                for value in values:
+                    for one in at_prevalence(drawn, point, name, value, method, ends):
+                        key = f'{one.metric} of {name} at {value:g}', method
+                        found.setdefault(key, []).append((one.low, one.high))
+        grades = [part[:, graded].argmax(1) for part in (truth, scores)]
+        found.setdefault(('kappa', 'asymptotic'), []).append(asymptotic_kappa(*grades)[1:])
+        if progress:
+            progress(number + 1, sets)
+    result: dict[str, dict[str, np.ndarray]] = {}
+    for (name, method), ends in found.items():
+        low, high = np.array(ends).T
+        there = np.isfinite(low) & np.isfinite(high)
+        parts = [(low <= true[name]) & (true[name] <= high), high < true[name], low > true[name]]
+        shares = [part[there].mean() for part in parts] + [(high - low)[there].mean()]
+        result.setdefault(name, {})[method] = np.array([*shares, there.mean()])
+    return result
+
+
+def asymptotic_kappa(truth: np.ndarray, guess: np.ndarray) -> tuple[float, float, float]:
+    """Quadratic kappa of independent images with its asymptotic 95 % interval (statsmodels).
+
+    Args:
+        truth: Grades 0 to G - 1, shape (N,).
+        guess: Likewise.
+
+    Returns:
+        Value, lower and upper end.
+
+    Example:
+        >>> value, low, high = asymptotic_kappa(np.arange(90) % 3, np.arange(90) // 2 % 3)
+        >>> low < value < high
+        True
+    """
+    from statsmodels.stats.inter_rater import cohens_kappa
+
+    number = int(max(truth.max(), guess.max())) + 1
+    table = np.bincount(truth * number + guess, minlength=number**2).reshape(number, number)
+    found = cohens_kappa(table, wt='quadratic')
+    return float(found.kappa), float(found.kappa_low), float(found.kappa_upp)
+
+
+def _clinical_truth(
+    population: Population, by: str, graded: Sequence[int], prevalences: Mapping, images: int
+) -> dict[str, float]:
+    """Values of a sample so large that they stand for the population's."""
+    units = images
+    if by == 'patient':
+        units = int(images / len(population.truth) * (population.patient.max() + 1))
+    truth, scores, _ = population.draw(np.random.default_rng(1), by, units)
+    true = {'kappa': asymptotic_kappa(*(part[:, graded].argmax(1) for part in (truth, scores)))[0]}
+    for name, values in prevalences.items():
+        c = population.classes.index(name)
+        ill, said = truth[:, c] == 1, scores[:, c] >= 0.5
+        for value in values:
+            pair = predictive_values(said[ill].mean(), (~said[~ill]).mean(), value)
+            for metric, number in zip(METRICS, pair, strict=True):
+                true[f'{metric} of {name} at {value:g}'] = float(number)
+    return true

@@ -66,6 +66,11 @@ def parse_args() -> argparse.Namespace:
         type=Path,
         help='file of recalibrate.py; default: the one beside the checkpoint that a .json names',
     )
+    parser.add_argument(
+        '--simultaneous',
+        action='store_true',
+        help='intervals of the classes of a metric that hold all together (Bonferroni)',
+    )
     add_name_options(parser)
     parser.add_argument('--classes', nargs='+', help='class names of a .pkl, in their order')
     parser.add_argument('--seed', type=int, default=42)
@@ -103,6 +108,7 @@ def main() -> None:
         diagnosis='' if args.diagnosis == 'none' else args.diagnosis,
         progress=Progress('bootstrap replicates'),
         names=names,
+        simultaneous=args.simultaneous,
         prevalence=read_prevalences(args.prevalence, predictions.schema),
     )
     print(evaluation.table(args.format))
