@@ -4,9 +4,10 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from realmnet.evaluation.bootstrap import replicate
+from realmnet.evaluation.clinical_simulation import asymptotic_kappa, clinical_coverage
 from realmnet.evaluation.intervals import interval
 from realmnet.evaluation.metrics import make_plan
-from realmnet.evaluation.simulation import Population, asymptotic_kappa, clinical_coverage
+from realmnet.evaluation.simulation import Population
 
 CLASSES = ('S0', 'S1', 'A0', 'A1', 'A2', 'A3', 'A4')
 
@@ -62,11 +63,16 @@ def test_simulation_holds_what_it_should():
     found = clinical_coverage(
         population, 'patient', 60, range(2, 7), {'A2': (0.2, 0.02)}, 20, 60, images=50_000
     )
-    assert set(found) == {'kappa'} | {
-        f'{m} of A2 at {p}' for m in ('PPV', 'NPV') for p in (0.2, 0.02)
+    assert set(found) == {
+        'kappa',
+        'F1 of all classes',
+        *(f'{m} of A2 at {p}' for m in ('PPV', 'NPV') for p in (0.2, 0.02)),
+        *(f'{what} of A2' for what in ('slope', 'level', 'benefit')),
     }
     for name, methods in found.items():
-        held, below, above, width, there = methods['logit-t']
-        assert held + below + above == pytest.approx(1) and there == 1
-        assert held >= 0.7 and width > 0, name
-    assert found['kappa']['asymptotic'][3] < found['kappa']['logit-t'][3]
+        for method, (held, width, there) in methods.items():
+            least = 0.3 if method in ('asymptotic', 'each') else 0.7
+            assert least <= held <= 1 and width > 0 and there == 1, (name, method)
+    assert found['kappa']['asymptotic'][1] < found['kappa']['logit-t'][1]
+    together = found['F1 of all classes']
+    assert together['each'][0] <= together['Bonferroni'][0]

@@ -16,8 +16,9 @@ import numpy as np
 from realmnet import cli
 from realmnet.curation.label_table import PSMM, read_label_table
 from realmnet.errors import InputError
+from realmnet.evaluation.clinical_simulation import clinical_coverage
 from realmnet.evaluation.decoding import exclusive_groups, graded_scale
-from realmnet.evaluation.simulation import Population, clinical_coverage, coverage
+from realmnet.evaluation.simulation import Population, coverage
 from realmnet.progress import Progress
 from realmnet.reporting.published import class_targets
 
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument(
         '--clinical',
         action='store_true',
-        help='kappa, and predictive values at stated prevalences, instead',
+        help='kappa, predictive values, calibration and net benefit instead',
     )
     parser.add_argument('--seed', type=int, default=42)
     parser.add_argument('--out', type=Path, help='write all numbers as JSON')
@@ -103,13 +104,11 @@ def _print_clinical(population: Population, args: argparse.Namespace, units: int
         args.seed,
         Progress('simulated test sets'),
     )
-    methods = list(found['kappa'])
     print(f'{args.sets} sets of {units} {args.by}s, {args.replicates} replicates; 95 % wanted')
-    print(f'{"number":<20}' + ''.join(f'{name:>14}' for name in methods) + '   mean width of each')
+    print(f'{"number":<22}{"method":<12}{"held":>8}{"mean width":>12}{"given":>8}')
     for name, values in found.items():
-        held = [f'{values[m][0]:.3f}' if m in values else '' for m in methods]
-        wide = '  '.join(f'{values[m][3]:.4f}' for m in methods if m in values)
-        print(f'{name:<20}' + ''.join(f'{cell:>14}' for cell in held) + f'   {wide}')
+        for method, (held, width, there) in values.items():
+            print(f'{name:<22}{method:<12}{held:>8.3f}{width:>12.4f}{there:>8.3f}')
 
 
 if __name__ == '__main__':
