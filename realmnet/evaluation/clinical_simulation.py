@@ -142,8 +142,11 @@ def _intervals(
         one = calibration_of(truth[:, c], scores[:, c], cluster)
         yield f'slope of {name}', 'sandwich', one.slope_low, one.slope_high
         yield f'level of {name}', 'sandwich', one.in_the_large_low, one.in_the_large_high
-        curve = decision_curve(data, name, [ACT], None, replicates, by, seed)
-        yield f'benefit of {name}', 'percentile', curve.low[0], curve.high[0]
+        ends = np.nan, np.nan
+        if truth[:, c].any():  # a small set may have none
+            curve = decision_curve(data, name, [ACT], None, replicates, by, seed)
+            ends = curve.low[0], curve.high[0]
+        yield f'benefit of {name}', 'percentile', *ends
 
 
 def _values(
