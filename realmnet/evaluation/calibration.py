@@ -216,12 +216,11 @@ def _check_enough(
     ]
     if scarce:
         names = [name for i, name in enumerate(titles) if found[:, i].min() < least]
-        remedy = '' if shared or len(names) == len(titles) else f'--leave {" ".join(names)}, or '
+        leave = '' if shared or len(names) == len(titles) else f'say --leave {" ".join(names)}, '
         raise InputError(
             f'{method} needs {least} {by}s with and {least} without each class (effective '
-            f'number), and there are: {"; ".join(scarce)}; say {remedy}'
-            f'take a method that needs fewer ('
-            f'{", ".join(f"{m} {n}" for m, n in LEAST.items())}), or gather more'
+            f'number), and there are: {"; ".join(scarce)}; {leave}take a method that needs fewer '
+            f'({", ".join(f"{m} {n}" for m, n in LEAST.items())}), or gather more'
         )
 
 

@@ -113,7 +113,7 @@ def test_decision_curve_writes_figure_and_table(files, tmp_path):
     assert str(tmp_path / 'decision_curve.png') in out
     with (tmp_path / 'decision_curve.csv').open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * 2 * 99 and {row['prevalence'] for row in rows} == {'0.1'}
+    assert len(rows) == 2 * 2 * 46 and {row['prevalence'] for row in rows} == {'0.1'}
     assert float(rows[0]['low']) <= float(rows[0]['net_benefit']) <= float(rows[0]['high'])
     out = run(
         'decision_curve.py',

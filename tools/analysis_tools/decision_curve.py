@@ -43,7 +43,12 @@ def main() -> None:
     parser.add_argument('--disease', nargs='+', metavar='CLASS', help='classes that mean it')
     parser.add_argument('--diagnosis', choices=('max', 'noisy-or'), default='max')
     parser.add_argument(
-        '--range', nargs=2, type=float, default=(0.01, 0.99), metavar='PT', help='of thresholds'
+        '--range',
+        nargs=2,
+        type=float,
+        default=(0.01, 0.99),
+        metavar='PT',
+        help='least and greatest threshold probability, in steps of .01',
     )
     parser.add_argument('--prevalence', type=float, help='stated; default: that of the data')
     parser.add_argument('--models', nargs='+', help='names of the models; default: the file names')
@@ -70,7 +75,8 @@ def main() -> None:
     low, high = args.range
     if not 0 < low < high < 1:
         raise InputError(f'--range {low:g} {high:g}: expected two rising numbers within (0, 1)')
-    cuts = np.linspace(low, high, 99)
+    step = min(0.01, (high - low) / 20)
+    cuts = np.round(np.arange(low, high + step / 2, step), 6)
     names = names_from(args)
     sets = [
         find_recalibration(read_predictions(path, args.classes), file)
