@@ -103,12 +103,12 @@ def _binomial(
     if np.linalg.matrix_rank(design) < design.shape[1]:
         return None
     model = sm.GLM(truth, design, family=sm.families.Binomial(), offset=offset)
-    unit, number = unit_of(patients, len(truth))
+    unit = unit_of(patients, len(truth))[0]
     robust = dict(cov_type='cluster', cov_kwds={'groups': unit}, use_t=True)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # separation is told by the coefficients below
         try:
-            fit = model.fit(**(robust if number < len(truth) else {}))
+            fit = model.fit(**robust)
         except (ValueError, np.linalg.LinAlgError, sm.tools.sm_exceptions.PerfectSeparationError):
             return None
     values, ends = np.asarray(fit.params), np.asarray(fit.conf_int())
