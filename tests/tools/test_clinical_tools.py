@@ -10,6 +10,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 from test_analysis_tools import TOOLS
 
 from realmnet.errors import InputError
@@ -184,3 +185,22 @@ def test_recalibrated_predictions_are_not_recalibrated_again(files, tmp_path):
     (tmp_path / 'x.json').write_text(json.dumps(content))
     error = run('recalibrate.py', tmp_path / 'x.json', status=1)
     assert 'recalibrated already' in error
+
+
+def test_predictions_tell_their_split():
+    split_of = runpy.run_path(str(TOOLS.parent / 'test.py'))['split_of']
+
+    def config(tested, validated='val.csv'):
+        files = {'train': 'MYOPIA.csv', 'val': validated, 'test': tested}
+        loaders = {
+            f'{name}_dataloader': {'dataset': {'ann_file': file, 'data_root': 'data/PSMM'}}
+            for name, file in files.items()
+            if file
+        }
+        return Config(loaders | {'data_root': 'data/PSMM'})
+
+    assert split_of(config('test.csv')) == 'test'
+    assert split_of(config('hospital_b.csv')) == 'test'  # external sets are reported, too
+    assert split_of(config('val.csv')) == 'val'
+    assert split_of(config('MYOPIA.csv')) == 'train'
+    assert split_of(config('test.csv', None)) == 'test'
