@@ -11,7 +11,6 @@ from realmnet.apis.inferencer import Inferencer
 from realmnet.curation.borders import find_field, square
 from realmnet.curation.pictures import read_any_picture
 from realmnet.deployment.description import Preprocessing
-from realmnet.deployment.torch_inputs import network_inputs
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import Finding
 from realmnet.explain.methods import ATTENTION, GRADIENT_METHODS, Explainer
@@ -112,9 +111,7 @@ class Examiner:
                 f'methods {list(self.methods)}'
             )
         if (name, method) not in picture.heat:
-            inputs = network_inputs(
-                picture.prepared[None], self.description, self.inferencer.device
-            )
+            inputs = self.inferencer.trained.prepare(picture.prepared[None])
             maps = self._explainers[method].maps(inputs, [classes.index(name)])
             picture.heat[name, method] = maps[0, 0]
         return picture.heat[name, method]

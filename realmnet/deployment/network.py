@@ -78,6 +78,17 @@ def features_and_logits(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Ten
     return (last.flatten(2).mean(2) if last.dim() > 2 else last), network.head(maps)
 
 
+def scores_and_features(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Run a classifier once and give the probabilities (N, C) and the features (N, D).
+
+    Args:
+        network: mmpretrain's ``ImageClassifier``.
+        inputs: Normalised pictures, (N, 3, S, S).
+    """
+    features, logits = features_and_logits(network, inputs)
+    return torch.sigmoid(logits), features
+
+
 @contextlib.contextmanager
 def _one_sentence(what: str) -> Iterator[None]:
     try:

@@ -47,10 +47,24 @@ def network_inputs(
     Returns:
         ``float32`` of shape (N, 3, size, size), in the layout ``channels_last``.
     """
-    # (N, H, W, C) in memory is what channels_last means: nothing is copied here.
-    inputs = torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float()
-    mean, std = (
+    return normalised(torch.from_numpy(pictures).to(device), *mean_and_std(description, device))
+
+
+def mean_and_std(description: ModelDescription, device: torch.device | str = 'cpu') -> list[Tensor]:
+    """Mean and standard deviation of the channels, each of shape (1, 3, 1, 1)."""
+    return [
         torch.tensor(values, device=device).view(1, 3, 1, 1)
         for values in (description.mean, description.std)
-    )
-    return (inputs - mean) / std
+    ]
+
+
+def normalised(pictures: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Bring ``uint8`` pictures (N, H, W, 3) to ``float32`` (N, 3, H, W), less mean, by std.
+
+    Example:
+        >>> picture = torch.full((1, 1, 1, 3), 255, dtype=torch.uint8)
+        >>> normalised(picture, torch.tensor(55.0), torch.tensor(100.0)).flatten().tolist()
+        [2.0, 2.0, 2.0]
+    """
+    # (N, H, W, C) in memory is what channels_last means: nothing is copied here.
+    return (pictures.permute(0, 3, 1, 2).float() - mean) / std

@@ -22,7 +22,9 @@ from realmnet.evaluation.bootstrap import (
 from realmnet.evaluation.decoding import decide, exclusive_groups
 from realmnet.evaluation.diagnosis import PM, UNITS, has_diagnosis, pathologic_myopia
 from realmnet.evaluation.intervals import DEFAULT_METHOD, Intervals, interval, published
-from realmnet.evaluation.metrics import CLASS_METRICS, MORE_CLASS_METRICS, make_plan
+from realmnet.evaluation.metric_records import metric_of
+from realmnet.evaluation.metric_types import Column
+from realmnet.evaluation.metrics import make_plan
 from realmnet.evaluation.plan import MetricPlan
 from realmnet.evaluation.predictions import Predictions, check_patients
 from realmnet.evaluation.prevalence import DISEASE, NOTE, at_prevalence, check_prevalence
@@ -30,12 +32,12 @@ from realmnet.evaluation.tables import lay_out, marked_rows, records_json, span
 from realmnet.evaluation.thresholds import DEFAULT, Thresholds, threshold_note
 
 MODES = ('sound', 'published', 'both')
-#: Metrics of decisions, which consistent decoding changes.
+#: What is asked of consistent decoding: metrics of decisions, overall and of each class.
 DECISION_METRICS = ('precision', 'recall', 'F1', 'hamming', 'subset_accuracy')
+#: What is asked of a diagnosis, in the order of its table.
 DIAGNOSIS_METRICS = ('recall', 'specificity', 'precision', 'NPV', 'AUROC', 'AP')
-_CLINICAL = {'recall': 'sensitivity', 'precision': 'PPV'}
-_OF_POSITIVES = ('recall', 'F1', 'AP', 'AUROC')
 STATED = 'stated prevalence'
+_STATED_AS = {'PPV': 'precision', 'NPV': 'NPV'}
 
 
 @dataclass(frozen=True)
@@ -224,21 +226,23 @@ def evaluate(
     notes += _diagnosis_note(predictions) if diagnosis else []
     for group, inside in groups_of_rows.items():
         part = predictions.take(inside)
-        metrics = CLASS_METRICS + MORE_CLASS_METRICS
         plan = make_plan(part.truth, part.scores, part.classes, cut)
-        rows += _rows(plan, part, group, 'labels', None, metrics, settings)
+        rows += _rows(plan, part, group, 'labels', plan.columns, settings)
         if consistent:
             one_of = exclusive_groups(part.schema) or True
             predicted = decide(part.scores, part.classes, cut, consistent=one_of)
             plan = make_plan(part.truth, part.scores, part.classes, predicted=predicted)
-            rows += _rows(plan, part, group, 'consistent', DECISION_METRICS, metrics[:3], settings)
+            columns = [c for c in plan.columns if c.metric.name in DECISION_METRICS]
+            columns = [c for c in columns if c.level != 'micro']
+            rows += _rows(plan, part, group, 'consistent', columns, settings)
         if diagnosis and has_diagnosis(part.schema):
             for unit in UNITS:
                 reduced = pathologic_myopia(part, unit, diagnosis, names=names)
                 at = chosen.diagnosis.get(unit, DEFAULT) if chosen else DEFAULT
                 plan = make_plan(reduced.truth, reduced.scores, reduced.classes, at)
                 title = f'pathologic myopia, by {unit}'
-                rows += _rows(plan, reduced, group, title, (), DIAGNOSIS_METRICS, settings)
+                columns = [Column(metric_of(m), 'class', PM) for m in DIAGNOSIS_METRICS]
+                rows += _rows(plan, reduced, group, title, columns, settings)
     rows.sort(key=lambda row: row.part == STATED)  # last, in one block
     notes += _notes(rows, predictions, settings)
     notes += [NOTE] * bool(prevalence)
@@ -265,18 +269,14 @@ def _rows(
     part: Predictions,
     group: str,
     title: str,
-    overall: tuple[str, ...] | None,
-    by_class: tuple[str, ...],
+    columns: Sequence[Column],
     settings: dict,
 ) -> list[Row]:
-    """Numbers of one plan: ``overall`` metrics (all where None) and ``by_class`` ones."""
-    splits = [(name, *_split(name, plan.classes)) for name in plan.names]
+    """Some numbers of one plan."""
     wanted = [
-        (i, metric, of)
-        for i, (_, metric, of) in enumerate(splits)
-        if (of and metric in by_class) or (not of and (overall is None or metric in overall))
+        (plan.columns.index(c), c.metric.name if c.level == 'class' else c.name, c.of)
+        for c in columns
     ]
-    wanted.sort(key=lambda item: by_class.index(item[1]) if item[2] else -1)
     positives = dict(zip(plan.classes, map(int, plan.truth.sum(0)), strict=True))
 
     nothing = np.full(len(plan.names), np.nan)
@@ -312,7 +312,7 @@ def _rows(
         if settings['simultaneous']:
             level = 1 - 0.05 / len(plan.classes)
             wide = interval(drawn, settings['method'], level, left_out)
-            single = np.array([bool(of) for _, _, of in splits])
+            single = np.array([bool(column.of) for column in plan.columns])
             low, high = (
                 np.where(single, getattr(wide, e), getattr(ends, e)) for e in ('low', 'high')
             )
@@ -349,20 +349,21 @@ def _stated(
             of = f'{name}{by.lstrip(",")}{unit} at {value:g}'
             found = at_prevalence(drawn, values, name, value, settings['method'], ends, left_out)
             about = {'convention': convention, 'positives': positives[name]}
-            rows += [Row(group, STATED, of=of, **about, **vars(one)) for one in found]
+            rows += [
+                Row(
+                    group,
+                    STATED,
+                    of=of,
+                    **about,
+                    **(vars(one) | {'metric': _STATED_AS[one.metric]}),
+                )
+                for one in found
+            ]
     return rows
 
 
 def _matches(row: Row, where: dict[str, str]) -> bool:
     return all(getattr(row, key) == value for key, value in where.items())
-
-
-def _split(name: str, classes: tuple[str, ...]) -> tuple[str, str]:
-    """Split ``F1_A4`` into metric and class; overall names have no class."""
-    for metric in CLASS_METRICS + MORE_CLASS_METRICS:
-        if name.startswith(f'{metric}_') and name[len(metric) + 1 :] in classes:
-            return metric, name[len(metric) + 1 :]
-    return name, ''
 
 
 def _diagnosis_note(predictions: Predictions) -> list[str]:
@@ -379,6 +380,8 @@ def _diagnosis_note(predictions: Predictions) -> list[str]:
 
 
 def _notes(rows: list[Row], predictions: Predictions, settings: dict) -> list[str]:
+    """Sentences about the numbers that tables print; the others bear their own remarks."""
+    rows = [row for row in rows if _printed(row)]
     notes = []
     if settings['bootstrap']:
         if any(row.convention == 'sound' for row in rows):
@@ -403,7 +406,9 @@ def _notes(rows: list[Row], predictions: Predictions, settings: dict) -> list[st
     lost = dict.fromkeys(
         f'{_clinical(row)} of {row.of} ({row.group})'
         for row in rows
-        if np.isnan(row.value) and row.of and (row.positives or row.metric not in _OF_POSITIVES)
+        if np.isnan(row.value)
+        and row.of
+        and (row.positives or 'positives' not in metric_of(row.metric).needs)
     )
     if lost:
         notes.append(f'Undefined, left out of the means: {", ".join(lost)}.')
@@ -443,7 +448,11 @@ def _unit_notes(rows: list[Row], by: str) -> list[str]:
 
 
 def _clinical(row: Row) -> str:
-    return _CLINICAL.get(row.metric, row.metric) if row.of == PM else row.metric
+    return metric_of(row.metric).clinical if row.of == PM else row.metric
+
+
+def _printed(row: Row) -> bool:
+    return metric_of(row.metric).shown != 'files'
 
 
 def _title(key: tuple[str, str, str], form: str, synthetic: bool) -> str:
@@ -460,12 +469,12 @@ def _block(rows: list[Row], form: str, synthetic: bool) -> list[str]:
     classes = list(dict.fromkeys(row.of for row in rows if row.of))
     metrics = list(dict.fromkeys(row.metric for row in rows if row.of))
     if rows[0].part == 'labels':
-        metrics = [m for m in metrics if m in CLASS_METRICS]
+        metrics = [m for m in metrics if metric_of(m).shown == 'table']
     cells = {(row.metric, row.of): row for row in rows}
     published_rows = rows[0].convention == 'published'
 
     def cell(metric: str, of: str) -> str:
-        row = cells.get((metric, of)) or cells.get(('mAP' if metric == 'AP' else metric, of))
+        row = cells.get((metric, of)) or cells.get((metric_of(metric).mean, of))
         if row is None:
             return ''
         if published_rows and of:
@@ -474,15 +483,16 @@ def _block(rows: list[Row], form: str, synthetic: bool) -> list[str]:
 
     positives = {row.of: row.positives for row in rows}
     body = [[c, str(positives[c]), *(cell(m, c) for m in metrics)] for c in classes]
-    used = set(metrics)
     if any(not row.of for row in rows) and len(classes) > 1:
         body.append(['mean', '', *(cell(m, '') for m in metrics)])
-        used |= {'mAP'}
     header = ['class', 'positives', *(m for m in metrics)]
     if rows[0].part.startswith('pathologic'):
-        header = ['', 'positives', *(_CLINICAL.get(m, m) for m in metrics)]
+        header = ['', 'positives', *(metric_of(m).clinical for m in metrics)]
+    elif rows[0].part == STATED:
+        header[2:] = [metric_of(m).clinical for m in metrics]
     texts = [lay_out(*marked_rows(header, body, mark), form)]
-    others = [row for row in rows if not row.of and row.metric not in used]
+    used = {metric_of(m).mean for m in metrics}
+    others = [row for row in rows if not row.of and row.metric not in used and _printed(row)]
     if others and len(classes) > 1:
         lines = [[r.metric, span(r.value, r.low, r.high, remark=r.remark)] for r in others]
         texts.append(lay_out(*marked_rows(['overall', 'value'], lines, mark), form))

@@ -17,6 +17,8 @@ from realmnet.errors import InputError
 from realmnet.evaluation.bootstrap import Replicates
 from realmnet.evaluation.diagnosis import has_diagnosis
 from realmnet.evaluation.intervals import Intervals, interval
+from realmnet.evaluation.metric_records import metric_of
+from realmnet.evaluation.metric_types import Column
 
 #: Key of the prevalences of the diagnosis, whose class has no name in the predictions.
 DISEASE = ''
@@ -185,7 +187,7 @@ def at_prevalence(
     # PPV and NPV are the precision and NPV of a population of that prevalence
     drawn = replace(
         replicates,
-        names=(f'precision_{of}', f'NPV_{of}'),
+        columns=tuple(Column(metric_of(name), 'class', of) for name in ('precision', 'NPV')),
         classes=(of,),
         point=value,
         values=both(replicates.values),

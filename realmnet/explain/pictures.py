@@ -13,10 +13,10 @@ from realmnet.curation.borders import find_field, square
 from realmnet.curation.label_table import LabelTable
 from realmnet.curation.pictures import list_pictures, read_any_picture, refuse_outward
 from realmnet.deployment.description import Preprocessing
+from realmnet.deployment.trained_model import TrainedModel
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import findings_of
 from realmnet.explain.feature_maps import layers_at
-from realmnet.explain.loading import TrainedModel
 from realmnet.explain.methods import ATTENTION, Explainer
 from realmnet.reporting.heat_maps import ExplainedPicture
 
@@ -144,14 +144,15 @@ def explain_picture(
         picture = FoundPicture(picture.name, picture)
     if picture.folder is not None:
         refuse_outward(picture.path, picture.folder)
-    known, about = trained.schema.classes, trained.description
+    about, schema = trained.description, trained.schema
+    known = schema.classes
     try:
         inputs = trained.inputs([picture.path])
         shown = _as_seen(read_any_picture(picture.path), about.preprocessing)
     except MemoryError:
         raise InputError(f'{picture.path}: does not fit into memory; take it out') from None
     scores = about.recalibrated(trained.scores(inputs).cpu().numpy())
-    (finding,) = findings_of(scores, known, about.thresholds)
+    (finding,) = findings_of(scores, schema, about.thresholds)
     found = finding.found
     if threshold is not None:
         found = [name for name in known if finding.scores[name] >= threshold]

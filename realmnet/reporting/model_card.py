@@ -10,12 +10,13 @@ from typing import Any
 
 from realmnet.deployment.description import ModelDescription
 from realmnet.errors import InputError
+from realmnet.evaluation.metric_records import METRICS
 from realmnet.evaluation.tables import lay_out
 from realmnet.reporting.findings_table import NOTICE
 
 _TEMPLATE = Path(__file__).with_name('model_card.md')
 _COLUMNS = ('F1', 'AP', 'AUROC', 'sensitivity', 'specificity')
-_COLUMN_OF = {'mAP': 'AP', 'recall': 'sensitivity'}
+_COLUMN_OF = {name: m.clinical for m in METRICS for name in (m.name, m.mean)}
 
 
 def model_card(

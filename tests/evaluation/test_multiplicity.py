@@ -5,6 +5,8 @@ from scipy import stats
 from realmnet.evaluation.bootstrap import Replicates
 from realmnet.evaluation.comparison import _corrected, _paired, _together, adjusted, compare
 from realmnet.evaluation.evaluate import evaluate
+from realmnet.evaluation.metric_records import metric_of
+from realmnet.evaluation.metric_types import Column
 from realmnet.evaluation.predictions import Predictions
 
 CLASSES = tuple('abcde')
@@ -43,7 +45,8 @@ def test_together_is_sidak_s_interval_where_metrics_are_independent(number):
 
     def of(values):
         units = np.full(number, 500.0)
-        return Replicates(names, (), values.mean(0), values, units, 'image', 500, 0)
+        columns = tuple(Column(metric_of('F1'), 'class', str(i)) for i in range(number))
+        return Replicates(columns, (), values.mean(0), values, units, 'image', 500, 0)
 
     scale = np.linspace(0.01, 0.05, number)
     first = of(0.7 + scale * rng.normal(size=(20_000, number)))

@@ -28,7 +28,7 @@ def test_prevalence_of_the_sample_gives_the_ppv_of_the_sample():
     for i, (name, part) in enumerate((('M', 'pathologic myopia, by image'), ('N', 'labels'))):
         of = f'PM by image at {share["M"]:g}' if name == 'M' else f'N at {share["N"]:g}'
         wanted = precision_score(data.truth[:, i], data.scores[:, i] >= 0.5)
-        assert result.value('PPV', of, part=STATED).value == pytest.approx(wanted, abs=1e-12)
+        assert result.value('precision', of, part=STATED).value == pytest.approx(wanted, abs=1e-12)
         sample = result.value('NPV', 'PM' if name == 'M' else 'N', part=part)
         assert result.value('NPV', of, part=STATED).value == pytest.approx(sample.value)
 
@@ -41,7 +41,7 @@ def test_interval_of_independent_pictures_is_mercaldo_s():
     se, sp, n1, n0 = said[truth].mean(), (~said[~truth]).mean(), truth.sum(), (~truth).sum()
     ppv, npv = predictive_values(se, sp, pi)
     variances = {
-        'PPV': (ppv, (1 - se) / se / n1 + sp / (1 - sp) / n0),
+        'precision': (ppv, (1 - se) / se / n1 + sp / (1 - sp) / n0),
         'NPV': (npv, se / (1 - se) / n1 + (1 - sp) / sp / n0),
     }
     for metric, (value, variance) in variances.items():
@@ -58,10 +58,10 @@ def test_patients_with_equal_pictures_have_the_interval_of_their_number():
     many = Predictions(names, many.patients, many.scores, many.truth, many.classes, many.info)
     a, b = (evaluate(p, 400, prevalence={'': [0.1]}) for p in (one, many))
     of = 'PM by image at 0.1'
-    rows = [e.value('PPV', of, part=STATED) for e in (a, b)]
+    rows = [e.value('precision', of, part=STATED) for e in (a, b)]
     assert rows[0].low == pytest.approx(rows[1].low) and rows[0].units == rows[1].units
     by_image = evaluate(many, 400, by='image', prevalence={'': [0.1]})
-    row = by_image.value('PPV', of, part=STATED)
+    row = by_image.value('precision', of, part=STATED)
     assert row.high - row.low < 0.6 * (rows[1].high - rows[1].low)
 
 
@@ -71,7 +71,7 @@ def test_no_false_alarm_does_not_promise_a_rare_disease(method):
     truth = data.truth[:, 1]
     data.scores[:, 1] = np.where(truth == 1, np.where(np.arange(400) % 3, 0.9, 0.1), 0.2)
     found = evaluate(data, 200, by='image', method=method, prevalence={'N': [0.001]})
-    row = found.value('PPV', 'N at 0.001', part=STATED)
+    row = found.value('precision', 'N at 0.001', part=STATED)
     assert row.value == 1
     if method != 'logit-t':
         assert row.remark == 'no spread' and np.isnan(row.low)
@@ -89,7 +89,9 @@ def test_never_predicted_and_one_patient():
     data = model(60, per_patient=60)
     data.scores[:, 1] = 0.1
     rows = evaluate(data, 20, prevalence={'N': [0.1]}).rows
-    ppv, npv = (next(r for r in rows if r.part == STATED and r.metric == m) for m in ('PPV', 'NPV'))
+    ppv, npv = (
+        next(r for r in rows if r.part == STATED and r.metric == m) for m in ('precision', 'NPV')
+    )
     assert np.isnan(ppv.value) and npv.value == pytest.approx(0.9) and npv.convention == ''
 
 
@@ -99,7 +101,7 @@ def test_block_and_rows_of_the_table():
     block = text[text.index('stated prevalence') :]
     assert 'PM by eye at 0.02' in block and 'N at 0.02' in block and 'mean' not in block
     assert 'taken to be the same' in text
-    assert 'stated prevalence,PPV,PM by image at 0.2' in result.table('csv')
+    assert 'stated prevalence,precision,PM by image at 0.2' in result.table('csv')
     assert result.settings['prevalence'] == {'': [0.02, 0.2], 'N': [0.02]}
     assert 'prevalence' not in evaluate(model(), 0).settings
 
