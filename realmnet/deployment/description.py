@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 import realmnet
 from realmnet.curation.class_names import SCORE
 from realmnet.curation.label_table import EARLIER_DISEASE, LabelSchema, get_schema, schema_of
@@ -21,7 +23,8 @@ from realmnet.deployment.input_check import InputCheck
 from realmnet.deployment.network_rules import check_network
 from realmnet.deployment.preprocessing import Preprocessing
 from realmnet.errors import InputError
-from realmnet.evaluation.thresholds import Thresholds, parse_thresholds
+from realmnet.evaluation.recalibration import Recalibration, parse_recalibration
+from realmnet.evaluation.thresholds import Thresholds, check_same_scores, parse_thresholds
 
 FORMAT_VERSION = 1
 #: Where a checkpoint (in ``meta``) and an ONNX file (in its metadata) hold the description.
@@ -38,7 +41,8 @@ _TRAINING_KINDS = {
 # Fields of the schema that stand in a description by themselves.
 _OF_SCHEMA = ('name', 'classes', 'class_names', 'diagnosis')
 _THRESHOLDS_KINDS = {
-    'rule': str, 'source': str, 'images': int, 'required': float | int | None, 'undefined': list
+    'rule': str, 'source': str, 'images': int, 'required': float | int | None, 'undefined': list,
+    'recalibration': str,
 }  # fmt: skip
 
 
@@ -93,6 +97,8 @@ class ModelDescription:
         input_check: Which pictures can be graded, or None: then every picture is.
         explain_layers: Names of the layers that heat maps are taken from; none where they are
             found by themselves.
+        recalibration: Fitted on development data and applied to the scores before the thresholds,
+            or None.
         realmnet_version: Version that wrote the description.
 
     Raises:
@@ -120,6 +126,7 @@ class ModelDescription:
     training: Training = Training()
     input_check: InputCheck | None = None
     explain_layers: tuple[str, ...] = ()
+    recalibration: Recalibration | None = None
     realmnet_version: str = realmnet.__version__
 
     def __post_init__(self) -> None:
@@ -156,6 +163,7 @@ class ModelDescription:
             raise InputError(f'input_check must be a check, got {type(self.input_check)}')
         _check_kinds('training', self.training, _TRAINING_KINDS)
         _check_kinds('thresholds', self.thresholds, _THRESHOLDS_KINDS)
+        self._check_recalibration()
         check_network(self.network)
         _check_size(self.network['backbone'].get('img_size'), self.preprocessing.size)
         outputs = self.network['head'].get('num_classes', len(self.classes))
@@ -166,6 +174,20 @@ class ModelDescription:
                 'the configuration that they were trained with'
             )
         _check_texts(asdict(self))
+
+    def _check_recalibration(self) -> None:
+        digest = ''
+        if self.recalibration is not None:
+            parse_recalibration(asdict(self.recalibration), 'recalibration', self.classes)
+            digest = self.recalibration.digest
+        if self.thresholds is not None:
+            check_same_scores(self.thresholds, digest, 'thresholds')
+
+    def recalibrated(self, scores: np.ndarray) -> np.ndarray:
+        """Turn the network's probabilities (N, C) into those that thresholds and findings take."""
+        if self.recalibration is None:
+            return scores
+        return self.recalibration.apply(scores, self.classes)
 
     @cached_property
     def label_schema(self) -> LabelSchema:
@@ -253,10 +275,14 @@ def _read_fields(text: str) -> dict[str, Any]:
     for name, kind in (('preprocessing', Preprocessing), ('training', Training)):
         content[name] = kind(**_known(content.get(name), kind, name))
     if content.get('thresholds') is not None:
+        if isinstance(content['thresholds'], dict):
+            content['thresholds'].setdefault('recalibration', '')  # not in earlier files
         thresholds = _known(content['thresholds'], Thresholds, 'thresholds')
         content['thresholds'] = parse_thresholds(thresholds, 'thresholds')
-    for name in ('diagnosis', 'meaning', 'input_check'):
+    for name in ('diagnosis', 'meaning', 'input_check', 'recalibration'):
         content.setdefault(name, None)  # not in earlier files
+    if content['recalibration'] is not None:
+        content['recalibration'] = parse_recalibration(content['recalibration'], 'recalibration')
     if content['input_check'] is not None:
         content['input_check'] = InputCheck.from_fields(content['input_check'])
     content = _known(content, ModelDescription, '')

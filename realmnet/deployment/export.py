@@ -189,7 +189,9 @@ def compare(
     decided = [
         [
             (f.found, f.disease)
-            for f in findings_of(scores, description.label_schema, description.thresholds)
+            for f in findings_of(
+                description.recalibrated(scores), description.label_schema, description.thresholds
+            )
         ]
         for scores in (expected, found)
     ]

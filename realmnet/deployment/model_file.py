@@ -25,6 +25,7 @@ from realmnet.engine.config import load_config
 from realmnet.engine.storage import AtomicBackend
 from realmnet.engine.weights import load_weights
 from realmnet.errors import InputError
+from realmnet.evaluation.recalibration import read_recalibration
 from realmnet.evaluation.thresholds import read_thresholds
 
 # A network may need this many times the bytes of its weights (stored as 8 bits, used as 32), and
@@ -110,6 +111,7 @@ def pack(
     thresholds: str | Path | None = None,
     crop_border: bool | None = None,
     input_check: bool = True,
+    recalibration: str | Path | None = None,
 ) -> Packed:
     """Write a file for inference: no optimizer, no log, no paths of the training's machine.
 
@@ -124,6 +126,7 @@ def pack(
         thresholds: JSON of ``choose_thresholds.py``; where left out, those already inside.
         crop_border: Whether pictures are cropped first; where left out, as in the training.
         input_check: Whether the model gets an input check; without, it grades any picture.
+        recalibration: JSON of ``recalibrate.py``; where left out, the one already inside.
 
     Returns:
         What was written.
@@ -142,9 +145,14 @@ def pack(
     else:
         cfg = load_config(str(config))
         description = describe_by_config(cfg, config, content, checkpoint)
+    chosen, fitted = description.thresholds, description.recalibration
     if thresholds is not None:
         chosen = read_thresholds(thresholds, description.classes)
-        description = replace(description, thresholds=replace(chosen, source=_name(chosen.source)))
+        chosen = replace(chosen, source=_name(chosen.source))
+    if recalibration is not None:
+        fitted = read_recalibration(recalibration, description.classes)
+        fitted = replace(fitted, source=_name(fitted.source))
+    description = replace(description, thresholds=chosen, recalibration=fitted)
     if crop_border is not None:
         preprocessing = replace(description.preprocessing, crop_border=crop_border)
         if preprocessing != description.preprocessing:  # limits are for pictures as they were

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.curation.synthetic_marks import MARK
 from realmnet.errors import InputError
-from realmnet.evaluation.bootstrap import FEW_UNITS, PUBLISHED_DRAWS, jackknife, replicate
+from realmnet.evaluation.bootstrap import (
+    FEW_UNITS,
+    PUBLISHED_DRAWS,
+    Replicates,
+    jackknife,
+    replicate,
+)
 from realmnet.evaluation.decoding import decide
 from realmnet.evaluation.diagnosis import UNITS, pathologic_myopia
 from realmnet.evaluation.intervals import DEFAULT_METHOD, Intervals, interval, published
@@ -20,6 +27,7 @@ from realmnet.evaluation.metric_types import Column
 from realmnet.evaluation.metrics import make_plan
 from realmnet.evaluation.plan import MetricPlan
 from realmnet.evaluation.predictions import Predictions, check_patients
+from realmnet.evaluation.prevalence import DISEASE, NOTE, at_prevalence, check_prevalence
 from realmnet.evaluation.tables import lay_out, marked_rows, records_json, span
 from realmnet.evaluation.thresholds import DEFAULT, Thresholds, threshold_note
 
@@ -30,6 +38,8 @@ PARTS = ('labels', 'consistent')
 DECISION_METRICS = ('precision', 'recall', 'F1', 'hamming', 'subset_accuracy')
 #: What is asked of a diagnosis, in the order of its table.
 DIAGNOSIS_METRICS = ('recall', 'specificity', 'precision', 'NPV', 'AUROC', 'AP')
+STATED = 'stated prevalence'
+_STATED_AS = {'PPV': 'precision', 'NPV': 'NPV'}
 
 
 @dataclass(frozen=True)
@@ -38,8 +48,9 @@ class Row:
 
     Attributes:
         group: ``'all'`` or the value of the group.
-        part: ``'labels'``, ``'consistent'`` (one class of each exclusive group), or
-            ``'<disease>, by <unit>'``, such as ``'pathologic myopia, by eye'``.
+        part: ``'labels'``, ``'consistent'`` (one class of each exclusive group), ``'<disease>, by
+            <unit>'``, such as ``'pathologic myopia, by eye'``, or :data:`STATED`, where ``of``
+            names class (and unit) with the prevalence: ``'A4 at 0.01'``.
         metric: Name.
         of: Class, or ``''`` for overall values.
         value: On the data themselves.
@@ -148,6 +159,8 @@ def evaluate(
     diagnosis: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     names: PictureNames = AUTOMATIC,
+    prevalence: Mapping[str, Sequence[float]] | None = None,
+    simultaneous: bool = False,
 ) -> Evaluation:
     """Evaluate one model.
 
@@ -167,6 +180,10 @@ def evaluate(
             ``''`` leaves the diagnosis out.
         progress: Called with replicates done and their number, for each part.
         names: How file names tell the eye.
+        prevalence: Class, or :data:`prevalence.DISEASE`, to prevalences at which PPV and NPV are
+            wanted too; see :func:`prevalence.read_prevalences`.
+        simultaneous: Sound intervals of the C classes of a metric hold all together: each has the
+            confidence 1 - .05/C (Bonferroni). Overall values keep theirs.
 
     Returns:
         The evaluation.
@@ -184,8 +201,15 @@ def evaluate(
         raise InputError(f"bootstrap by {by!r} is unknown; use 'image' or 'patient'")
     if by == 'patient':
         check_patients(predictions)
-    settings = dict(bootstrap=bootstrap, by=by, mode=mode, seed=seed, method=method,
-                    progress=progress)  # fmt: skip
+    prevalence = {name: list(values) for name, values in (prevalence or {}).items()}
+    for value in chain.from_iterable(prevalence.values()):
+        check_prevalence(value)
+    if prevalence and mode == 'published':
+        raise InputError(
+            "the paper's convention knows no stated prevalence; take --mode sound or both"
+        )
+    settings = dict(bootstrap=bootstrap, by=by, mode=mode, seed=seed, method=method)
+    settings |= dict(progress=progress, prevalence=prevalence, simultaneous=simultaneous)
     chosen = thresholds if isinstance(thresholds, Thresholds) else None
     cut = chosen.values if chosen else DEFAULT if thresholds is None else thresholds
     groups_of_rows = {'all': np.ones(len(predictions), bool)}
@@ -201,6 +225,8 @@ def evaluate(
             f'{chosen.diagnosis_rule}, or choose them with --diagnosis {diagnosis}'
         )
     notes = [MARK] if predictions.synthetic else []
+    if 'recalibration_note' in predictions.info:
+        notes.append(str(predictions.info['recalibration_note']))
     notes.append(threshold_note(thresholds))
     notes += _diagnosis_note(predictions) if diagnosis else []
     for group, inside in groups_of_rows.items():
@@ -223,8 +249,18 @@ def evaluate(
                     Column(metric_of(m), 'class', reduced.classes[0]) for m in DIAGNOSIS_METRICS
                 ]
                 rows += _rows(plan, reduced, group, title, columns, settings)
+    rows.sort(key=lambda row: row.part == STATED)  # last, in one block
     notes += _notes(rows, predictions, settings)
+    notes += [NOTE] * bool(prevalence)
     settings.pop('progress')
+    if simultaneous:
+        notes.append(
+            f'Simultaneous: sound intervals of the {len(predictions.classes)} classes of a metric '
+            'hold all together in 95 % (Bonferroni); overall values each by itself.'
+        )
+    for name in ('prevalence', 'simultaneous'):
+        if not settings[name]:
+            settings.pop(name)
     settings |= {
         'images': len(predictions),
         'patients': len(set(predictions.patients)),
@@ -270,18 +306,65 @@ def _rows(
     if not replicates or not enough:
         point = plan(np.ones((1, len(plan.scores))))[0]
         alone = f'one {settings["by"]}' if replicates else ''
-        return collect(point, Intervals(nothing, nothing, '', nothing, (alone,) * len(nothing)))
+        none = Intervals(nothing, nothing, '', nothing, (alone,) * len(nothing))
+        return collect(point, none) + _stated(plan, group, title, settings, point)
     rows = []
     if mode in ('sound', 'both'):
         patients = part.patients if settings['by'] == 'patient' else None
         drawn = replicate(plan, replicates, patients, None, seed, settings['progress'])
         left_out = jackknife(plan, patients) if settings['method'] == 'bca' else None
         ends = interval(drawn, settings['method'], left_out=left_out)
-        rows += collect(drawn.point, ends, 'sound', undefined=drawn.undefined)
+        shown = ends
+        if settings['simultaneous']:
+            level = 1 - 0.05 / len(plan.classes)
+            wide = interval(drawn, settings['method'], level, left_out)
+            single = np.array([bool(column.of) for column in plan.columns])
+            low, high = (
+                np.where(single, getattr(wide, e), getattr(ends, e)) for e in ('low', 'high')
+            )
+            shown = replace(ends, low=low, high=high)
+        rows += collect(drawn.point, shown, 'sound', undefined=drawn.undefined)
+        rows += _stated(plan, group, title, settings, drawn.point, drawn, ends, left_out)
     if mode in ('published', 'both'):
         drawn = replicate(plan, replicates, None, PUBLISHED_DRAWS, seed, settings['progress'])
         ends, plus_minus = published(drawn)
         rows += collect(drawn.point, ends, 'published', plus_minus, drawn.undefined)
+    return rows
+
+
+def _stated(
+    plan: MetricPlan,
+    group: str,
+    title: str,
+    settings: dict,
+    point: np.ndarray,
+    drawn: Replicates | None = None,
+    ends: Intervals | None = None,
+    left_out: np.ndarray | None = None,
+) -> list[Row]:
+    """Predictive values of labels and diagnosis at the prevalences asked for."""
+    if title == 'consistent':
+        return []
+    by, unit = title.partition(', by ')[1:]
+    values = dict(zip(plan.names, map(float, point), strict=True))
+    positives = dict(zip(plan.classes, map(int, plan.truth.sum(0)), strict=True))
+    convention = 'sound' if drawn else ''
+    rows = []
+    for name in plan.classes:
+        for value in settings['prevalence'].get(DISEASE if unit else name, ()):
+            of = f'{name}{by.lstrip(",")}{unit} at {value:g}'
+            found = at_prevalence(drawn, values, name, value, settings['method'], ends, left_out)
+            about = {'convention': convention, 'positives': positives[name]}
+            rows += [
+                Row(
+                    group,
+                    STATED,
+                    of=of,
+                    **about,
+                    **(vars(one) | {'metric': _STATED_AS[one.metric]}),
+                )
+                for one in found
+            ]
     return rows
 
 
@@ -406,11 +489,12 @@ def _block(rows: list[Row], form: str, synthetic: bool) -> list[str]:
 
     positives = {row.of: row.positives for row in rows}
     body = [[c, str(positives[c]), *(cell(m, c) for m in metrics)] for c in classes]
-    if len(classes) > 1:
+    if any(not row.of for row in rows) and len(classes) > 1:
         body.append(['mean', '', *(cell(m, '') for m in metrics)])
     header = ['class', 'positives', *(m for m in metrics)]
     if rows[0].part not in PARTS:
-        header = ['', 'positives', *(metric_of(m).clinical for m in metrics)]
+        named = 'class' if rows[0].part == STATED else ''
+        header = [named, 'positives', *(metric_of(m).clinical for m in metrics)]
     texts = [lay_out(*marked_rows(header, body, mark), form)]
     used = {metric_of(m).mean for m in metrics}
     others = [row for row in rows if not row.of and row.metric not in used and _printed(row)]

@@ -155,7 +155,8 @@ def explain_picture(
         shown = _as_seen(read_any_picture(picture.path), about.preprocessing)
     except MemoryError:
         raise InputError(f'{picture.path}: does not fit into memory; take it out') from None
-    (finding,) = findings_of(trained.scores(inputs).cpu().numpy(), schema, about.thresholds)
+    scores = about.recalibrated(trained.scores(inputs).cpu().numpy())
+    (finding,) = findings_of(scores, schema, about.thresholds)
     found = finding.found
     if threshold is not None:
         found = [name for name in known if finding.scores[name] >= threshold]

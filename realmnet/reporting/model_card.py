@@ -58,7 +58,7 @@ def model_card(
         preprocessing=_preprocessing(description),
         classes=', '.join(_readable(description)),
         training=_training(description),
-        thresholds=_thresholds(description),
+        thresholds=f'{_recalibration(description)}{_thresholds(description)}',
         metrics=_performance(evaluation, description),
         input_check=_input_check(description),
         limitations='\n'.join([*limitations, '']),
@@ -99,6 +99,11 @@ def _training(description: ModelDescription) -> str:
         ['seed', _known(training.seed)],
     ]
     return lay_out(['', 'value'], rows, 'markdown')
+
+
+def _recalibration(description: ModelDescription) -> str:
+    fitted = description.recalibration
+    return f'{fitted.note} Thresholds are for these scores.\n\n' if fitted else ''
 
 
 def _thresholds(description: ModelDescription) -> str:

@@ -83,6 +83,7 @@ def model_words(name: str, description: ModelDescription) -> str:
         parts.append(f'thresholds by the rule {chosen.rule} on {chosen.images:,} pictures')
     else:
         parts.append('thresholds .5, none were chosen')
+    parts += [description.recalibration.note.rstrip('.')] if description.recalibration else []
     if description.training.synthetic:
         parts.append('trained on SYNTHETIC pictures: says nothing about patients')
     return ' · '.join(parts)

@@ -23,6 +23,7 @@ from realmnet.deployment.description import ModelDescription, Preprocessing, Tra
 from realmnet.deployment.network import build_network
 from realmnet.deployment.torch_inputs import network_inputs
 from realmnet.errors import InputError
+from realmnet.evaluation.recalibration import Recalibration
 from realmnet.evaluation.thresholds import Thresholds
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,15 @@ THRESHOLDS = Thresholds(
     dict.fromkeys(PSMM.classes, 0.25), 'F1', list(PSMM.classes), 'val.csv', 10,
     diagnosis={'image': 0.3},
 )  # fmt: skip
+
+
+RECALIBRATION = Recalibration(
+    'temperature',
+    list(PSMM.classes),
+    {name: [0.5, 0.0] for name in PSMM.classes},
+    source='val.csv',
+    images=10,
+)
 
 
 def noise(height, width, seed=0):
@@ -186,6 +196,14 @@ def changed(path, value):
         ('thresholds.required', json.loads('[' * 900 + ']' * 900), 'thresholds.required'),
         ('thresholds.undefined', json.loads('[' * 900 + ']' * 900), 'recursion depth'),
         ('thresholds.undefined', 3, 'thresholds'),
+        ('thresholds.recalibration', 3, 'thresholds.recalibration'),
+        ('thresholds.recalibration', 'abc', 'chosen on scores with the recalibration abc'),
+        ('recalibration', 3, 'recalibration: not a recalibration'),
+        ('recalibration', {'method': 'isotonic'}, 'must hold'),
+        ('recalibration', asdict(RECALIBRATION), 'chosen on scores without recalibration'),
+        ('recalibration', asdict(RECALIBRATION) | {'curves': {'S0': [-1, 0]}}, 'holds -1'),
+        ('recalibration', asdict(RECALIBRATION) | {'schema': ['S0'], 'curves': {}}, 'needed is'),
+        ('recalibration', asdict(RECALIBRATION) | {'source': 'a\x1b[2J'}, 'recalibration|shown'),
         ('training.experiment', 'a\nb', 'cannot be shown'),
         ('training.seed', 'x', 'training.seed'),
         ('training.synthetic', 'no', 'training.synthetic'),
