@@ -73,7 +73,7 @@ def _readable(description: ModelDescription) -> list[str]:
 
 
 def _meaning(schema: LabelSchema) -> str:
-    """Rows on what the classes mean; an empty line where their schema says nothing."""
+    """Rows on what the classes mean."""
     rows = []
     for group in schema.groups:
         kind = 'exactly one' if group.exclusive else 'any'
@@ -83,7 +83,7 @@ def _meaning(schema: LabelSchema) -> str:
         )
     if schema.diagnosis:
         rows.append(f'| {schema.disease} | meant by {", ".join(schema.diagnosis)} |')
-    return ''.join(f'{row}\n' for row in rows)
+    return ''.join(f'\n{row}' for row in rows)
 
 
 def _use(schema: LabelSchema) -> str:
