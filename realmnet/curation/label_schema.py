@@ -101,6 +101,11 @@ class ClassGroup:
         return self.title or self.label[:1].upper() + self.label[1:]
 
     @property
+    def column(self) -> str:
+        """The group's column in tables of findings; empty without a name."""
+        return self.name.replace(' ', '_')
+
+    @property
     def tells_presence(self) -> bool:
         """Whether the group says only that something is absent or present."""
         return self.exclusive and self.ordered and len(self.classes) == 2
@@ -257,6 +262,17 @@ class LabelSchema:
             if group.exclusive and group.ordered and len(group.classes) > 2:
                 return self.positions(group)
         return None
+
+    @property
+    def decisions(self) -> tuple[ClassGroup, ...]:
+        """The exclusive groups that have a name: scales and choices, then absent or present."""
+        named = [group for group in self.groups if group.exclusive and group.name]
+        return tuple(sorted(named, key=lambda group: group.tells_presence))
+
+    @property
+    def disease_column(self) -> str:
+        """The disease's column in tables of findings; empty without a diagnosis."""
+        return self.disease.replace(' ', '_')
 
     @property
     def softmax_groups(self) -> tuple[tuple[int, ...], ...]:

@@ -28,6 +28,8 @@ from realmnet.curation.label_schema import (  # noqa: F401
     PATIENT,
     PSMM,
     PSMM_RESAMPLED,
+    UNNAMED_DISEASE,
+    ClassGroup,
     LabelSchema,
     LabelTableError,
     get_schema,

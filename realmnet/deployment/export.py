@@ -44,7 +44,7 @@ class Parity:
     Attributes:
         pictures: Number of pictures compared.
         difference: Largest difference of a probability.
-        changed: Pictures with another finding: a class, grade, staphyloma or diagnosis.
+        changed: Pictures with another finding: a class or the diagnosis.
     """
 
     pictures: int
@@ -184,7 +184,7 @@ def compare(
     )
     decided = [
         [
-            (f.found, f.grade, f.staphyloma, f.pathologic_myopia)
+            (f.found, f.disease)
             for f in findings_of(scores, description.label_schema, description.thresholds)
         ]
         for scores in (expected, found)

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from realmnet.curation.label_table import PSMM, LabelSchema, schema_of
+from realmnet.curation.label_table import LabelSchema, schema_of
 from realmnet.errors import InputError
 
 
 def decide(
     scores: np.ndarray,
-    classes: Sequence[str],
+    classes: Sequence[str] | LabelSchema,
     threshold: float | Sequence[float] | Mapping[str, float] = 0.5,
     top_k: int | None = None,
     consistent: bool | Sequence[Sequence[str]] = False,
@@ -21,38 +21,45 @@ def decide(
 
     Args:
         scores: Probabilities, shape (N, C).
-        classes: Class names.
+        classes: Class names, or their schema.
         threshold: Score from which a class is predicted (``>=``): one for all, one for each
             class in order, or by name (missing classes take .5).
         top_k: Predict the ``top_k`` highest scores of each image instead; equal scores in the
             order of the classes.
-        consistent: Predict exactly one class of each exclusive group, the highest, and apply the
-            threshold to classes outside the groups. True takes the groups of PSMM (one S, one
-            A); or give the groups.
+        consistent: Predict exactly one class of each exclusive group, the highest, whatever its
+            threshold, and apply the threshold to classes outside the groups. True takes the
+            groups of the schema; or give the groups.
 
     Returns:
         bool of shape (N, C).
 
     Raises:
         InputError: If a threshold is not a number, their number is not C, ``top_k`` is not
-            within 1..C, or PSMM's groups are asked for other classes.
+            within 1..C, or the schema has no exclusive group to ask for.
 
     Example:
-        >>> decide(np.array([[0.4, 0.3]]), ['S0', 'S1'], consistent=[['S0', 'S1']]).tolist()
-        [[True, False]]
+        >>> palm = LabelSchema('PALM', ('N', 'H', 'P'),
+        ...                    groups=(dict(name='stage', classes=('N', 'H', 'P')),))
+        >>> decide(np.array([[0.2, 0.45, 0.35]]), palm, consistent=True).tolist()
+        [[False, True, False]]
     """
-    scores, num_classes = np.asarray(scores, dtype=float), len(classes)
+    schema = schema_of(classes)
+    scores, classes, num_classes = (
+        np.asarray(scores, dtype=float),
+        schema.classes,
+        len(schema.classes),
+    )
     if top_k is not None:
         if not 1 <= top_k <= num_classes:
             raise InputError(f'top_k is {top_k}, expected 1 to {num_classes}, the classes')
         rank = np.argsort(np.argsort(-scores, axis=1, kind='stable'), axis=1)
         return rank < top_k
     predicted = scores >= thresholds_of(threshold, classes)
-    groups = exclusive_groups(classes) if consistent is True else consistent or ()
+    groups = schema.exclusive if consistent is True else consistent or ()
     if consistent is True and not groups:
         raise InputError(
-            f'consistent decoding needs exclusive groups, and {list(classes)} are not the classes '
-            f'of PSMM; name the groups'
+            f'consistent decoding needs exclusive groups, and the schema of {list(classes)} has '
+            'none; name them in the schema (--schema FILE.json)'
         )
     for group in groups:
         unknown = [name for name in group if name not in classes]
@@ -104,8 +111,12 @@ def exclusive_groups(classes: Sequence[str] | LabelSchema) -> tuple[tuple[str, .
 
 
 def graded_scale(classes: Sequence[str] | LabelSchema) -> tuple[int, ...] | None:
-    """Return the positions of PSMM's maculopathy grades A0 to A4, or None without them."""
-    schema, grades = schema_of(classes), PSMM.exclusive[1]
-    if grades not in schema.exclusive:
-        return None
-    return tuple(schema.classes.index(g) for g in grades)
+    """Return the positions of the first ordered exclusive group of three classes or more.
+
+    Args:
+        classes: Class names, or their schema.
+
+    Returns:
+        Positions in rising severity, PSMM's A0 to A4; None without such a group.
+    """
+    return schema_of(classes).graded

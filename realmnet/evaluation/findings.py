@@ -1,4 +1,4 @@
-"""From scores to findings: labels, grade, staphyloma, diagnosis, and what is too close to call.
+"""From scores to findings: classes, groups, diagnosis, and what is too close to call.
 
 Distances are differences of logits, log(p / (1 - p)), because a margin of probabilities would mean
 much near a threshold of .5 and nothing near one of .02. The default margin equals a probability
@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from realmnet.curation.label_table import PSMM, LabelSchema, schema_of
+from realmnet.curation.label_table import (
+    PSMM,
+    UNNAMED_DISEASE,
+    ClassGroup,
+    LabelSchema,
+    schema_of,
+)
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError
-from realmnet.evaluation.decoding import decide, exclusive_groups, thresholds_of
-from realmnet.evaluation.diagnosis import diagnosis_score, has_diagnosis
+from realmnet.evaluation.decoding import decide, thresholds_of
+from realmnet.evaluation.diagnosis import diagnosis_score
 from realmnet.evaluation.metrics import score_problem
 from realmnet.evaluation.thresholds import DEFAULT, Thresholds
 
 #: Least distance of logits at which a decision counts as certain: logit(.6).
 MARGIN = math.log(0.6 / 0.4)
-STAPHYLOMA, GRADE, DIAGNOSIS = 'staphyloma', 'grade', 'pathologic myopia'
 #: Why a picture cannot be graded: the only words that any check of this project uses.
 REASONS = (
     'no field',
@@ -35,59 +40,91 @@ REASONS = (
     'odd colour',
     'unlike the training pictures',
 )
-_GROUP_NAMES = dict(zip(PSMM.exclusive, (STAPHYLOMA, GRADE), strict=True))
+
+
+class _Decisions:
+    """What pictures, eyes and patients have in common: decisions by name."""
+
+    schema: LabelSchema
+    groups: dict[str, str]
+    disease: bool | None
+
+    def present(self, group: str) -> bool | None:
+        """Whether a group that says absent or present says present; None without a decision."""
+        chosen = self.groups.get(group)
+        classes = next((g.classes for g in self.schema.decisions if g.name == group), ())
+        return None if chosen is None else chosen == classes[-1]
+
+    @property
+    def grade(self) -> str | None:
+        """The class of the group ``grade``, PSMM's ``'A0'`` to ``'A4'``; None without."""
+        return self.groups.get('grade')
+
+    @property
+    def staphyloma(self) -> bool | None:
+        """Whether the group ``staphyloma`` says present, PSMM's S1; None without."""
+        return self.present('staphyloma')
+
+    @property
+    def pathologic_myopia(self) -> bool | None:
+        """The disease, where it is PSMM's or has no name; None for another."""
+        return self.disease if self.schema.disease in (PSMM.disease, UNNAMED_DISEASE) else None
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(_Decisions):
     """What a model finds in one picture.
 
     Attributes:
+        schema: What the classes mean.
         scores: Class to probability, in the order of the classes.
         found: Classes that count as found: the best of each exclusive group, others from their
             threshold on.
-        grade: ``'A0'`` to ``'A4'``; None but for PSMM.
-        staphyloma: Whether S1 beats S0; None but for PSMM.
-        diagnosis_score: Score of pathologic myopia; None where the schema names no classes of it.
-        pathologic_myopia: Whether that score reaches the stored threshold (.5 without one).
-        uncertain: Decisions that are too close to call: ``'staphyloma'``, ``'grade'``,
-            ``'pathologic myopia'``, or a class outside the groups.
+        diagnosis_score: Score of the disease; None where the schema names no classes of it.
+        disease: Whether that score reaches the stored threshold (.5 without one).
+        uncertain: Decisions that are too close to call: the name of a group (its classes with
+            slashes where it has none), a class outside the exclusive groups, the disease's name.
         ungradable: Reasons out of :data:`REASONS` why the picture cannot be graded. There is
             then no decision at all: nothing is found, and the scores mean nothing.
     """
 
+    schema: LabelSchema
     scores: dict[str, float]
-    found: tuple[str, ...]
-    grade: str | None
-    staphyloma: bool | None
-    diagnosis_score: float | None
-    pathologic_myopia: bool | None
-    uncertain: tuple[str, ...]
+    found: tuple[str, ...] = ()
+    diagnosis_score: float | None = None
+    disease: bool | None = None
+    uncertain: tuple[str, ...] = ()
     ungradable: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """Name of each exclusive group to the class that was chosen; empty if ungradable."""
+        pairs = ((g.name, set(g.classes) & set(self.found)) for g in self.schema.decisions)
+        return {name: chosen.pop() for name, chosen in pairs if chosen}
 
 
 @dataclass(frozen=True)
-class UnitFinding:
+class UnitFinding(_Decisions):
     """What a model finds in one eye or patient.
 
     Attributes:
+        schema: What the classes mean.
         name: ``ShenzhenEye-1 OD 2020-12-27`` or ``ShenzhenEye-1``.
         images: Number of its pictures.
-        grade: The worst of them.
-        staphyloma: Whether any has one.
+        groups: Name of each exclusive group that is ordered to the worst class of its pictures.
         diagnosis_score: The highest of them.
-        pathologic_myopia: Whether it reaches the threshold stored for this unit.
+        disease: Whether it reaches the threshold stored for this unit.
         uncertain: Whether it is too close to that threshold.
         ungradable: Number of its pictures that cannot be graded; where none can, there is no
             decision.
     """
 
+    schema: LabelSchema
     name: str
     images: int
-    grade: str | None
-    staphyloma: bool | None
+    groups: dict[str, str]
     diagnosis_score: float | None
-    pathologic_myopia: bool | None
+    disease: bool | None
     uncertain: bool
     ungradable: int = 0
 
@@ -105,16 +142,18 @@ def findings_of(
 ) -> list[Finding]:
     """Decide on pictures.
 
-    A group of which every picture has one class (S0, S1; A0 to A4) is uncertain when its two
-    highest scores are closer than the margin, another class and the diagnosis when their score
-    is closer to its threshold. The diagnosis is also uncertain when staphyloma and grade
-    contradict it, which happens because it has a threshold of its own.
+    Of a group of which every picture has one class, the class with the highest score is found;
+    thresholds are not asked. It is uncertain when its two highest scores are closer than the
+    margin, another class and the diagnosis when their score is closer to its threshold. The
+    diagnosis is also uncertain when the classes found contradict it, which happens because it
+    has a threshold of its own.
 
     Args:
         scores: Probabilities, shape (N, C).
         classes: Their schema, which says what they mean; or bare names, of which only PSMM's
             seven mean anything (see :func:`realmnet.curation.label_table.schema_of`).
-        thresholds: Chosen on the development split; .5 everywhere where left out.
+        thresholds: Chosen on the development split; .5 everywhere where left out, and then the
+            schema says how classes become the score of the disease.
         margin: Difference of logits, 0 or more.
 
     Returns:
@@ -126,8 +165,8 @@ def findings_of(
 
     Example:
         >>> finding = findings_of(np.array([[0.1, 0.9, 0, 0.2, 0.8, 0.1, 0]]), PSMM.classes)[0]
-        >>> finding.grade, finding.staphyloma, finding.pathologic_myopia, finding.uncertain
-        ('A2', True, True, ())
+        >>> finding.groups, finding.disease, finding.uncertain
+        ({'grade': 'A2', 'staphyloma': 'S1'}, True, ())
     """
     schema = schema_of(classes)
     scores, classes = np.asarray(scores, dtype=float), schema.classes
@@ -139,41 +178,27 @@ def findings_of(
         raise InputError(f'the margin is {margin}, expected 0 or more')
     values = thresholds.values if thresholds else {}
     cut = thresholds_of(values, classes)
-    groups = exclusive_groups(schema)
-    found = decide(scores, classes, values, consistent=groups)
+    groups = [group for group in schema.groups if group.exclusive]
+    found = decide(scores, classes, values, consistent=schema.exclusive)
     close = np.abs(logit(scores) - logit(cut)) < margin
     diagnosis = None
-    if has_diagnosis(schema):
-        rule = thresholds.diagnosis_rule if thresholds else 'max'
+    if schema.diagnosis:
+        rule = thresholds.diagnosis_rule if thresholds else schema.diagnosis_rule
         diagnosis = diagnosis_score(scores, schema, rule)
-    grouped = {name for group in groups for name in group}
+    grouped = {name for group in groups for name in group.classes}
     result = []
     for row in range(len(scores)):
         mine = tuple(c for c, yes in zip(classes, found[row], strict=True) if yes)
         by_name = dict(zip(classes, map(float, scores[row]), strict=True))
-        uncertain = [
-            _GROUP_NAMES.get(g, '/'.join(g))
-            for g in groups
-            if _gap([by_name[c] for c in g]) < margin
-        ]
+        uncertain = [g.label for g in groups if _gap([by_name[c] for c in g.classes]) < margin]
         uncertain += [c for c, near in zip(classes, close[row], strict=True)
                       if near and c not in grouped]  # fmt: skip
         score = None if diagnosis is None else float(diagnosis[row])
         disease, near = decide_diagnosis(score, thresholds, 'image', margin)
         if disease is not None and set(schema.diagnosis) <= grouped:
             near |= disease != bool(set(mine) & set(schema.diagnosis))
-        uncertain += [DIAGNOSIS] if near else []
-        result.append(
-            Finding(
-                by_name,
-                mine,
-                next((c for c in mine if c in PSMM.exclusive[1] and c in grouped), None),
-                'S1' in mine if PSMM.exclusive[0] in groups else None,
-                score,
-                disease,
-                tuple(uncertain),
-            )
-        )
+        uncertain += [schema.disease] if near else []
+        result.append(Finding(schema, by_name, mine, score, disease, tuple(uncertain)))
     return result
 
 
@@ -187,20 +212,18 @@ def refuse(finding: Finding, reasons: Sequence[str]) -> Finding:
     Example:
         >>> finding = findings_of(np.array([[0.9]]), ['M'])[0]
         >>> refused = refuse(finding, ['too dark'])
-        >>> refused.found, refused.pathologic_myopia, refused.ungradable
+        >>> refused.found, refused.disease, refused.ungradable
         ((), None, ('too dark',))
     """
     if not reasons:
         return finding
-    return Finding(
-        finding.scores, (), None, None, finding.diagnosis_score, None, (), tuple(reasons)
-    )
+    return replace(finding, found=(), disease=None, uncertain=(), ungradable=tuple(reasons))
 
 
 def decide_diagnosis(
     score: float | None, thresholds: Thresholds | None, unit: str, margin: float = MARGIN
 ) -> tuple[bool | None, bool]:
-    """Compare a score of pathologic myopia with the threshold stored for a unit.
+    """Compare a score of the disease with the threshold stored for a unit.
 
     Args:
         score: The score, or None where the classes do not tell.
@@ -259,34 +282,44 @@ class Units:
         self.thresholds, self.margin, self.names = thresholds, margin, names
         self.unnamed = {'eye': 0, 'patient': 0}
         self._units: dict[str, dict[str, tuple]] = {'eye': {}, 'patient': {}}
+        self._schema: LabelSchema | None = None
 
     def add(self, filename: str, finding: Finding) -> None:
         """Add a picture; ``filename`` is relative to the folder, with ``/``."""
+        self._schema = finding.schema
         patient = self.names.read(filename).patient
         eye = self.names.eye(filename, patient)
-        mine = (finding.grade, finding.staphyloma, finding.diagnosis_score)
+        chosen = finding.groups
+        steps = (g.classes.index(chosen[g.name]) if chosen else None for g in self._scales())
+        mine = (finding.diagnosis_score, *steps)
         for unit, name in (('eye', eye), ('patient', patient)):
             if name is None:
                 self.unnamed[unit] += 1
                 continue
-            images, refused, *worst = self._units[unit].get(name, (0, 0, None, None, None))
+            images, refused, *worst = self._units[unit].get(name, (0, 0, *[None] * len(mine)))
             if finding.ungradable:
                 refused += 1
             else:
                 worst = [_highest(a, b) for a, b in zip(worst, mine, strict=True)]
             self._units[unit][name] = (images + 1, refused, *worst)
 
+    def _scales(self) -> list[ClassGroup]:
+        return [group for group in self._schema.decisions if group.ordered]
+
     def findings(self, unit: str) -> Iterable[UnitFinding]:
         """Yield the findings of all eyes or patients in the order of their first pictures.
 
-        Pictures that cannot be graded are counted and decide nothing.
+        A unit has the worst class of an ordered group that any of its pictures has; of a group
+        without order it has none. Pictures that cannot be graded are counted and decide nothing.
 
         Args:
             unit: ``'eye'`` or ``'patient'``.
         """
-        for name, (images, refused, grade, staphyloma, score) in self._units[unit].items():
+        for name, (images, refused, score, *steps) in self._units[unit].items():
             disease, near = decide_diagnosis(score, self.thresholds, unit, self.margin)
-            yield UnitFinding(name, images, grade, staphyloma, score, disease, near, refused)
+            pairs = zip(self._scales(), steps, strict=True)
+            worst = {g.name: g.classes[step] for g, step in pairs if step is not None}
+            yield UnitFinding(self._schema, name, images, worst, score, disease, near, refused)
 
     def counts(self, unit: str) -> tuple[int, int]:
         """Count the eyes or patients, and those of which no picture can be graded."""

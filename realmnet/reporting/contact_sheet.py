@@ -114,9 +114,10 @@ def _cell(sheet, draw, x, y, image, name, finding) -> None:
     small, bold = _font(11), _font(12, bold=True)
     lines = [(line, small, _GREY) for line in _two_lines(name, small)]
     lines.append((_fitting(headline(finding), bold), bold, _INK))
-    if finding.pathologic_myopia is not None:
-        word, colour = ('yes', _YES) if finding.pathologic_myopia else ('no', _NO)
-        lines.append((f'pathologic myopia {word} ({finding.diagnosis_score:.2f})', small, colour))
+    if finding.disease is not None:
+        word, colour = ('yes', _YES) if finding.disease else ('no', _NO)
+        text = f'{finding.schema.disease} {word} ({finding.diagnosis_score:.2f})'
+        lines.append((_fitting(text, small), small, colour))
     if finding.ungradable:
         lines.append((_fitting(', '.join(finding.ungradable), small), small, _INK))
     if finding.uncertain:
@@ -129,11 +130,13 @@ def headline(finding: Finding) -> str:
     """Say what was found, in short.
 
     Example:
-        >>> headline(Finding({'M': 0.9}, (), None, None, 0.9, None, (), ('too dark',)))
+        >>> from realmnet.curation.label_table import LabelSchema
+        >>> schema = LabelSchema('ODIR-5K', ('N', 'M'))
+        >>> headline(Finding(schema, {'N': 0.2, 'M': 0.9}, ungradable=('too dark',)))
         'ungradable'
-        >>> headline(Finding({'N': 0.2, 'M': 0.9}, ('M',), None, None, 0.9, True, ()))
+        >>> headline(Finding(schema, {'N': 0.2, 'M': 0.9}, ('M',)))
         'M .90'
-        >>> headline(Finding({'N': 0.2, 'D': 0.1}, (), None, None, None, None, ()))
+        >>> headline(Finding(schema, {'N': 0.2, 'M': 0.1}))
         'none (N .20)'
     """
     if finding.ungradable:

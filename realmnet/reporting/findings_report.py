@@ -57,7 +57,7 @@ def write_report(
     temporary = path.with_name(f'.{path.name}.tmp')
     with temporary.open('w', encoding='utf-8') as file:
         file.write(Template(before).substitute(fields))
-        file.writelines(_cards(summary, problems))
+        file.writelines(_cards(description, summary, problems))
         file.writelines(_bars(description, summary))
         file.writelines(_units(units, 'patient'))
         file.writelines(_units(units, 'eye'))
@@ -84,18 +84,22 @@ def _about(description: ModelDescription, settings: dict[str, Any]) -> str:
     return ' · '.join(parts)
 
 
-def _cards(summary: Summary, problems: list) -> Iterator[str]:
+def _cards(description: ModelDescription, summary: Summary, problems: list) -> Iterator[str]:
     cards = [('pictures', summary.pictures, '')]
     if summary.disease is not None:
-        cards.append(('with pathologic myopia', summary.disease, 'yes'))
-    if summary.staphyloma is not None:
-        cards.append(('with staphyloma', summary.staphyloma, ''))
+        cards.append((f'with {description.label_schema.disease}', summary.disease, 'yes'))
+    if summary.gradable:
+        cards += [
+            (f'with {group.name}', summary.found[group.classes[-1]], '')
+            for group in description.label_schema.decisions
+            if group.tells_presence
+        ]
     cards.append(('too close to call', summary.uncertain, 'close'))
     cards.append(('ungradable', summary.ungradable, ''))
     cards.append(('could not be read', len(problems), ''))
     yield '<section class="cards">'
     for text, number, kind in cards:
-        yield f'<div class="card {kind}"><b>{number:,}</b>{text}</div>'
+        yield f'<div class="card {kind}"><b>{number:,}</b>{html.escape(text)}</div>'
     yield '</section>\n'
 
 

@@ -16,9 +16,7 @@ class Summary:
     Attributes:
         pictures: All.
         found: Class to pictures in which it was found.
-        grades: Grade to pictures.
-        staphyloma: Pictures with staphyloma; None if the classes do not tell.
-        disease: Pictures with pathologic myopia; None if the classes do not tell.
+        disease: Pictures with the disease; None if the classes do not tell.
         uncertain: Pictures with a decision that is too close to call.
         ungradable: Pictures that cannot be graded; no other count has them, but the first.
         reasons: Reason to pictures that cannot be graded for it.
@@ -26,8 +24,6 @@ class Summary:
 
     pictures: int = 0
     found: Counter = field(default_factory=Counter)
-    grades: Counter = field(default_factory=Counter)
-    staphyloma: int | None = None
     disease: int | None = None
     uncertain: int = 0
     ungradable: int = 0
@@ -45,12 +41,8 @@ class Summary:
         self.ungradable += bool(finding.ungradable)
         self.found.update(finding.found)
         self.uncertain += bool(finding.uncertain)
-        if finding.grade is not None:
-            self.grades[finding.grade] += 1
-        if finding.staphyloma is not None:
-            self.staphyloma = (self.staphyloma or 0) + finding.staphyloma
-        if finding.pathologic_myopia is not None:
-            self.disease = (self.disease or 0) + finding.pathologic_myopia
+        if finding.disease is not None:
+            self.disease = (self.disease or 0) + finding.disease
 
 
 def graded_lines(
@@ -80,7 +72,8 @@ def graded_lines(
         )
     if summary.disease is not None:
         which = 'pictures' if not summary.ungradable else 'gradable pictures'
-        lines.append(f'pathologic myopia: {summary.disease:,} of {summary.gradable:,} {which}')
+        disease = description.label_schema.disease
+        lines.append(f'{disease}: {summary.disease:,} of {summary.gradable:,} {which}')
     elif not description.diagnosis:
         lines.append('no diagnosis: the model does not say which classes mean a disease')
     return lines

@@ -19,13 +19,9 @@ from realmnet.curation.csv_files import from_spreadsheet, spreadsheet_safe
 from realmnet.curation.label_table import LabelSchema, schema_of
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError
-from realmnet.evaluation.decoding import graded_scale
-from realmnet.evaluation.diagnosis import has_diagnosis
 from realmnet.evaluation.findings import Finding, UnitFinding
 
 NOTICE = 'Research software, not a medical device.'
-UNIT_COLUMNS = ['images', 'grade', 'staphyloma', 'pathologic_myopia_score',
-                'pathologic_myopia', 'uncertain', 'ungradable', 'notice']  # fmt: skip
 #: Spreadsheets take a file for UTF-8 if it begins with a mark; readers of this encoding do without.
 ENCODING = 'utf-8-sig'
 # What tables of earlier versions lack.
@@ -73,16 +69,32 @@ def columns(classes: Sequence[str] | LabelSchema) -> list[str]:
         classes: The schema of the model, or bare names; see :func:`schema_of`.
 
     Example:
-        >>> columns(LabelSchema('ODIR-5K', ('M',), diagnosis=('M',)))[3:8]
-        ['M_score', 'found', 'pathologic_myopia_score', 'pathologic_myopia', 'uncertain']
+        >>> odir = LabelSchema('ODIR-5K', ('M',), diagnosis=('M',), disease='macular hole')
+        >>> columns(odir)[3:8]
+        ['M_score', 'found', 'macular_hole_score', 'macular_hole', 'uncertain']
         >>> columns(['M'])[3:]
         ['M_score', 'found', 'uncertain', 'ungradable', 'size', 'digest', 'notice']
     """
     schema = schema_of(classes)
     names = ['filename', 'patient', 'eye', *(c + SCORE for c in schema.classes), 'found']
-    names += ['grade', 'staphyloma'] if graded_scale(schema) else []
-    names += ['pathologic_myopia_score', 'pathologic_myopia'] if has_diagnosis(schema) else []
+    names += [group.column for group in schema.decisions] + _disease_columns(schema)
     return [*names, 'uncertain', *_LATER, 'notice']
+
+
+def unit_columns(schema: LabelSchema) -> list[str]:
+    """Columns of ``eyes.csv`` and ``patients.csv`` after the name of the unit.
+
+    Example:
+        >>> unit_columns(schema_of(['M']))
+        ['images', 'uncertain', 'ungradable', 'notice']
+    """
+    scales = [group.column for group in schema.decisions if group.ordered]
+    return ['images', *scales, *_disease_columns(schema), 'uncertain', 'ungradable', 'notice']
+
+
+def _disease_columns(schema: LabelSchema) -> list[str]:
+    name = schema.disease_column
+    return [name + SCORE, name] if schema.diagnosis else []
 
 
 def to_row(
@@ -98,10 +110,8 @@ def to_row(
         'patient': patient or '',
         'eye': names.eye(name, patient) or '',
         'found': _separator(finding.scores).join(finding.found),
-        'grade': finding.grade or '',
-        'staphyloma': _flag(finding.staphyloma),
-        'pathologic_myopia_score': _number(finding.diagnosis_score),
-        'pathologic_myopia': _flag(finding.pathologic_myopia),
+        **_group_cells(finding),
+        **_disease_cells(finding),
         'uncertain': '; '.join(finding.uncertain),
         'ungradable': '; '.join(finding.ungradable),
         'size': str(content.size) if content else '',
@@ -110,6 +120,22 @@ def to_row(
     }
     row |= {c + SCORE: _number(s) for c, s in finding.scores.items()}
     return {column: spreadsheet_safe(cell) for column, cell in row.items()}
+
+
+def _group_cells(finding: Finding | UnitFinding) -> dict[str, str]:
+    """The class of each exclusive group, 1 or 0 where it says present or absent."""
+    return {
+        group.column: _flag(finding.present(group.name))
+        if group.tells_presence
+        else finding.groups.get(group.name, '')
+        for group in finding.schema.decisions
+        if group.ordered or isinstance(finding, Finding)
+    }
+
+
+def _disease_cells(finding: Finding | UnitFinding) -> dict[str, str]:
+    values = (_number(finding.diagnosis_score), _flag(finding.disease))
+    return dict(zip(_disease_columns(finding.schema), values, strict=False))
 
 
 def _separator(classes: Iterable[str]) -> str:
@@ -121,15 +147,13 @@ def from_row(row: Mapping[str, str], classes: Sequence[str] | LabelSchema) -> Fi
     """Read a row back."""
     schema = schema_of(classes)
     row = {column: from_spreadsheet(cell) for column, cell in row.items()}
-    # a class may have this name where there is no diagnosis
-    score = row['pathologic_myopia_score'] if has_diagnosis(schema) else ''
+    score, decision = [row[name] for name in _disease_columns(schema)] or ('', '')
     finding = Finding(
+        schema,
         {c: float(row[c + SCORE]) for c in schema.classes},
         tuple(filter(None, row['found'].split(_separator(schema.classes)))),
-        row.get('grade') or None,
-        _flagged(row.get('staphyloma')),
         float(score) if score else None,
-        _flagged(row.get('pathologic_myopia')),
+        _flagged(decision),
         tuple(filter(None, row['uncertain'].split('; '))),
         tuple(filter(None, row.get('ungradable', '').split('; '))),
     )
@@ -169,13 +193,11 @@ def read_findings(
 
 
 def unit_row(finding: UnitFinding) -> list[str]:
-    """Cells of an eye's or patient's row after its name, as in :data:`UNIT_COLUMNS`."""
+    """Cells of an eye's or patient's row after its name, as in :func:`unit_columns`."""
     cells = [
         str(finding.images),
-        finding.grade or '',
-        _flag(finding.staphyloma),
-        _number(finding.diagnosis_score),
-        _flag(finding.pathologic_myopia),
+        *_group_cells(finding).values(),
+        *_disease_cells(finding).values(),
         _flag(finding.uncertain),
         str(finding.ungradable),
         NOTICE,
@@ -198,8 +220,9 @@ def write_units(path: Path, unit: str, findings: Iterable[UnitFinding]) -> int:
     temporary = path.with_name(f'.{path.name}.tmp')
     with temporary.open('w', newline='', encoding=ENCODING) as file:
         writer = csv.writer(file, lineterminator='\n')
-        writer.writerow([unit, *UNIT_COLUMNS])
         for finding in findings:
+            if not number:
+                writer.writerow([unit, *unit_columns(finding.schema)])
             writer.writerow([spreadsheet_safe(finding.name), *unit_row(finding)])
             number += 1
     if number:
@@ -230,10 +253,30 @@ def write_json(
         file.write(head.removesuffix('\n}') + ',\n "findings": [')
         for number, (name, finding, content) in enumerate(findings):
             file.write(',\n  ' if number else '\n  ')
-            row = {'filename': name, 'patient': names.read(name).patient, **vars(finding)}
+            row = {'filename': name, 'patient': names.read(name).patient, **_values(finding)}
             json.dump(row | (content._asdict() if content else {}), file)
         file.write('\n ]\n}\n')
     temporary.replace(path)
+
+
+def _values(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON values."""
+    groups = {
+        group.column: finding.present(group.name)
+        if group.tells_presence
+        else finding.groups.get(group.name)
+        for group in finding.schema.decisions
+    }
+    disease = {finding.schema.disease_column: finding.disease} if finding.schema.diagnosis else {}
+    return {
+        'scores': finding.scores,
+        'found': finding.found,
+        **groups,
+        'diagnosis_score': finding.diagnosis_score,
+        **disease,
+        'uncertain': finding.uncertain,
+        'ungradable': finding.ungradable,
+    }
 
 
 def _flag(value: bool | None) -> str:

@@ -18,7 +18,7 @@ from realmnet.curation.label_table import PSMM
 from realmnet.curation.outputs import write_whole
 from realmnet.deployment.description import ModelDescription
 from realmnet.evaluation.decoding import exclusive_groups, thresholds_of
-from realmnet.evaluation.findings import DIAGNOSIS, GRADE, STAPHYLOMA, Finding
+from realmnet.evaluation.findings import Finding
 from realmnet.evaluation.thresholds import DEFAULT
 from realmnet.reporting.findings_table import NOTICE
 from realmnet.reporting.heat_maps import COLOUR_MAP, overlay
@@ -103,19 +103,22 @@ def facts_html(finding: Finding, description: ModelDescription) -> str:
     if finding.ungradable:
         note = f'{", ".join(finding.ungradable)}; the scores mean nothing'
         facts.append(_fact('Picture', 'ungradable', note, '', finding, 'unsure'))
-    if finding.pathologic_myopia is not None:
+    if finding.disease is not None:
         chosen = description.thresholds
         cut = chosen.diagnosis.get('image', DEFAULT) if chosen else DEFAULT
         note = f'score {finding.diagnosis_score:.2f}, yes from {cut:.2f}'
-        facts.append(_yes_no('Pathologic myopia', DIAGNOSIS, finding.pathologic_myopia, note,
-                             finding))  # fmt: skip
+        disease = finding.schema.disease
+        title = html.escape(disease[:1].upper() + disease[1:])
+        facts.append(_yes_no(title, disease, finding.disease, note, finding))
     if finding.grade is not None:
         note = f'score {finding.scores[finding.grade]:.2f}'
         words = class_words(finding.grade, description)
-        facts.append(_fact('Myopic maculopathy', words, note, GRADE, finding))
+        facts.append(_fact('Myopic maculopathy', words, note, 'grade', finding))
     if finding.staphyloma is not None:
         note = f'score {finding.scores["S1"]:.2f} against {finding.scores["S0"]:.2f}'
-        facts.append(_yes_no('Posterior staphyloma', STAPHYLOMA, finding.staphyloma, note, finding))
+        facts.append(
+            _yes_no('Posterior staphyloma', 'staphyloma', finding.staphyloma, note, finding)
+        )
     return f'<dl class="facts">{"".join(facts)}</dl>' if facts else ''
 
 

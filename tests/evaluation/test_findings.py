@@ -12,7 +12,7 @@ from realmnet.evaluation.predictions import Predictions
 from realmnet.evaluation.thresholds import Thresholds
 
 CLASSES = PSMM.classes
-ODIR = LabelSchema('ODIR-5K', ('M',), diagnosis=('M',))
+ODIR = LabelSchema('ODIR-5K', ('M',), diagnosis=('M',), disease='pathologic myopia')
 
 
 def thresholds(image=0.5, eye=0.5, patient=0.5, rule='max', **values):
