@@ -171,13 +171,27 @@ def readable(name: str, schema: LabelSchema) -> str:
     """Class with its readable name where the schema has another one: ``A4 MA``.
 
     Example:
-        >>> readable('b', LabelSchema('x', ('a', 'b'), ('a', 'glaucoma')))
-        'b glaucoma'
-        >>> readable('a', LabelSchema('x', ('a', 'b'), ('a', 'glaucoma')))
-        'a'
+        >>> schema = LabelSchema('x', ('N', 'high_myopia'), ('normal', 'high myopia'))
+        >>> readable('N', schema), readable('high_myopia', schema)
+        ('N normal', 'high myopia')
     """
-    mine = schema.class_names[schema.classes.index(name)]
-    return name if mine == name else f'{name} {mine}'
+    return _explained(name, schema.class_names[schema.classes.index(name)])
+
+
+def in_words(name: str, schema: LabelSchema) -> str:
+    """Class with its description: ``A4 macular atrophy``.
+
+    Example:
+        >>> in_words('b', LabelSchema('x', ('a', 'b'), words=('normal', 'b of both eyes')))
+        'b of both eyes'
+    """
+    return _explained(name, schema.words[schema.classes.index(name)])
+
+
+def _explained(name: str, words: str) -> str:
+    """Name and words, the words alone where they begin with the name."""
+    mine = name.replace('_', ' ').casefold().split()
+    return words if words.casefold().split()[: len(mine)] == mine else f'{name} {words}'
 
 
 def unit_square(axes: Axes, x: str, y: str) -> None:
