@@ -12,7 +12,7 @@ schema = dict(
     classes=classes,
     class_names=['normal', 'high myopia', 'pathologic'],
     words=['normal fundus', 'high myopia', 'pathologic myopia'],
-    groups=[dict(name='stage', classes=classes, ordered=True)],
+    groups=[dict(name='stage', classes=classes, ordered=True, activation='softmax')],
     diagnosis=['P'],
     disease='pathologic myopia',
     modality='colour fundus photographs',
@@ -24,7 +24,11 @@ dataset = dict(
     data_root=data_root,
     data_prefix='{{$DATA:data}}/palm_224/images',
 )
-model = dict(data_preprocessor=dict(num_classes=3), head=dict(num_classes=3))
+# Cross-entropy, so that the three scores add up to 1.
+model = dict(
+    data_preprocessor=dict(num_classes=3),
+    head=dict(num_classes=3, loss=dict(_delete_=True, type='GroupCrossEntropyLoss')),
+)
 
 resize = dict(type='Resize', scale=(128, 128), interpolation='area')
 train_pipeline = [

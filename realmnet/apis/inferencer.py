@@ -14,6 +14,7 @@ from realmnet.deployment.picture_model import PictureModel
 from realmnet.deployment.torch_inputs import choose_device, network_inputs
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import MARGIN
+from realmnet.models.activation import probabilities
 
 
 class Inferencer(PictureModel):
@@ -63,4 +64,5 @@ class Inferencer(PictureModel):
     def _outputs(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         inputs = network_inputs(pictures, self.description, self.device)
         features, logits = features_and_logits(self.network, inputs)
-        return torch.sigmoid(logits).cpu().double().numpy(), features.cpu().double().numpy()
+        scores = probabilities(logits, self.description.label_schema.softmax_groups)
+        return scores.cpu().double().numpy(), features.cpu().double().numpy()

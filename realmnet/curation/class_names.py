@@ -17,6 +17,11 @@ _RESERVED = (
     'filename', 'id', 'patient', 'eye', 'found', 'grade', 'staphyloma', 'uncertain', 'notice',
     'all', 'micro',
 )  # fmt: skip
+# Columns of the tables of findings beside those of classes, groups and the disease.
+_OF_FINDINGS = (
+    'filename', 'patient', 'eye', 'images', 'scores', 'found', 'diagnosis_score', 'uncertain',
+    'ungradable', 'size', 'digest', 'notice',
+)  # fmt: skip
 # Names become file names, stand in lists with commas or semicolons, and in markdown tables.
 _FORBIDDEN = ',;:/\\|"<>*?`='
 _FORMULA = "=+-@'"
@@ -72,8 +77,37 @@ def check_class_names(
         seen[key] = name
 
 
+def check_columns(names: Sequence[str], what: str, place: str) -> None:
+    """Check that names of groups or of the disease can be columns of a table of findings.
+
+    Args:
+        names: Names, whose spaces become underscores.
+        what: Whose name it is, for messages.
+        place: Which schema, for messages.
+
+    Raises:
+        InputError: If a name cannot be used or is a column already, with the remedy.
+
+    Example:
+        >>> check_columns(['macular hole'], 'the disease', 'mine')
+        >>> check_columns(['eye'], 'the group', 'mine')
+        Traceback (most recent call last):
+            ...
+        realmnet.errors.InputError: mine: the group 'eye' is the name of another column; rename it
+    """
+    for name in names:
+        taken = name.replace(' ', '_').casefold() in _OF_FINDINGS
+        if reason := _form_problem(name) or ('is the name of another column' if taken else ''):
+            raise InputError(f'{place}: {what} {reprlib.repr(name)} {reason}; rename it')
+
+
 def _problem(name: str) -> str:
-    """Say what is wrong with a name; empty if nothing is."""
+    """Say what is wrong with the name of a class; empty if nothing is."""
+    taken = name.casefold() in _RESERVED
+    return _form_problem(name) or ('is the name of another column' if taken else '')
+
+
+def _form_problem(name: str) -> str:
     if not 1 <= len(name) <= LONGEST:
         return f'has {len(name)} characters, expected 1 to {LONGEST}'
     if not name.isprintable():
@@ -88,6 +122,4 @@ def _problem(name: str) -> str:
         return f'has {found[0]!r}, which separates names in files and lists'
     if name.casefold().endswith(SCORE):
         return f'ends in {SCORE!r}, as the columns of scores do'
-    if name.casefold() in _RESERVED:
-        return 'is the name of another column'
     return ''

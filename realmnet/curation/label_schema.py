@@ -7,11 +7,12 @@ decoding, metrics, findings and figures take the classes and their meaning from 
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
-from realmnet.curation.class_names import check_class_names
+from realmnet.curation.class_names import check_class_names, check_columns
 from realmnet.errors import InputError
 
 FILENAME = 'filename'
@@ -176,17 +177,29 @@ class LabelSchema:
                 )
         object.__setattr__(self, 'class_names', self.class_names or self.classes)
         object.__setattr__(self, 'words', self.words or self.class_names)
-        try:
+        with _as_table_error():
             check_class_names(self.classes, self.class_names, place)
-        except InputError as error:
-            raise LabelTableError(str(error)) from None
-        for text in (*self.words, self.disease, self.modality, self.intended_use):
+        for text in (self.name, *self.words, self.disease, self.modality, self.intended_use):
             _check_text(text, f'{place}: {reprlib.repr(text)}')
+        for name in ('allow_empty', 'allow_repeats'):
+            if type(getattr(self, name)) is not bool:
+                raise LabelTableError(
+                    f'{place}: {name} must be true or false, got {getattr(self, name)!r}'
+                )
         self._check_groups(place)
         self._check_diagnosis(place)
+        columns = [group.column for group in self.groups if group.name]
+        with _as_table_error():
+            check_columns([group.name for group in self.groups if group.name], 'the group', place)
+            check_columns([self.disease] if self.disease else [], 'the disease', place)
+        if self.disease_column in columns or len(set(columns)) < len(columns):
+            raise LabelTableError(
+                f'{place}: two of the groups {columns} and the disease {self.disease!r} would have '
+                'one column in a table of findings; rename one'
+            )
 
     def _check_groups(self, place: str) -> None:
-        if isinstance(self.groups, str | Mapping):
+        if not isinstance(self.groups, Sequence) or isinstance(self.groups, str):
             raise LabelTableError(
                 f'{place}: groups is {self.groups!r}, expected a list of groups; write [...]'
             )
@@ -220,7 +233,7 @@ class LabelSchema:
                 f'{place}: diagnosis is {self.diagnosis!r}, expected a list of classes; write '
                 f'[{self.diagnosis!r}]'
             )
-        object.__setattr__(self, 'diagnosis', tuple(self.diagnosis))
+        object.__setattr__(self, 'diagnosis', _names(self.diagnosis, f'{place}: diagnosis'))
         unknown = [name for name in self.diagnosis if name not in self.classes]
         if unknown or len(set(self.diagnosis)) < len(self.diagnosis):
             raise LabelTableError(
@@ -282,8 +295,8 @@ class LabelSchema:
     @property
     def disease_code(self) -> str:
         """The disease as a class: ``PM`` for pathologic myopia, initials of several words."""
-        parts = self.disease.split()
-        return ''.join(part[0] for part in parts).upper() if len(parts) > 1 else self.disease
+        initials = ''.join(part[0] for part in self.disease.split() if part[0].isalnum())
+        return initials.upper() if len(initials) > 1 else self.disease
 
     def positions(self, group: ClassGroup) -> tuple[int, ...]:
         """Return where the classes of a group stand."""
@@ -326,6 +339,18 @@ class LabelSchema:
         return replace(
             self, name=f'{self.name}-resampled', groups=(), allow_empty=True, allow_repeats=True
         )
+
+    def to_info(self) -> dict[str, Any]:
+        """Return what predictions and data sets say of their classes, as JSON values.
+
+        ``schema`` and ``diagnosis`` are the name and the classes that mean the disease, as files
+        have always said them; ``label_schema`` is all of it.
+        """
+        return {
+            'schema': self.name,
+            'diagnosis': list(self.diagnosis),
+            'label_schema': self.to_fields(),
+        }
 
     def to_fields(self) -> dict[str, Any]:
         """Return what :func:`get_schema` reads, as JSON values; what is as by default is left out.
@@ -393,6 +418,7 @@ def schema_of(
     classes: Sequence[str] | LabelSchema,
     name: str | None = None,
     diagnosis: Sequence[str] | None = None,
+    disease: str = '',
 ) -> LabelSchema:
     """Return what classes mean, where only their names and little else are at hand.
 
@@ -403,6 +429,7 @@ def schema_of(
         classes: Class names, or a schema, which is returned as it is.
         name: The schema that they are said to be of.
         diagnosis: Classes that are said to mean the disease, PSMM's aside.
+        disease: What that is called; :data:`EARLIER_DISEASE` in files that do not say it.
 
     Raises:
         LabelTableError: If the diagnosis names another class.
@@ -422,7 +449,17 @@ def schema_of(
             return schema
         disease = schema.disease if diagnosis else ''
         return replace(schema, diagnosis=tuple(diagnosis), disease=disease)
-    return LabelSchema(name or 'unnamed', classes, diagnosis=tuple(diagnosis or ()))
+    diagnosis = tuple(diagnosis or ())
+    disease = disease if diagnosis else ''
+    return LabelSchema(name or 'unnamed', classes, diagnosis=diagnosis, disease=disease)
+
+
+@contextmanager
+def _as_table_error() -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise LabelTableError(str(error)) from None
 
 
 def _group(group: Any, place: str) -> ClassGroup:
@@ -491,6 +528,9 @@ PSMM = LabelSchema(
     modality='ultra-widefield fundus pictures',
     intended_use='Research on myopic lesions',
 )  # fmt: skip
+
+#: What every disease was called before a schema could name it.
+EARLIER_DISEASE = PSMM.disease
 
 #: Training lists made from PSMM by over-sampling or decoupling.
 PSMM_RESAMPLED = PSMM.resampled()

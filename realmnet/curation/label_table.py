@@ -24,6 +24,8 @@ from realmnet.curation.identifiers import (
     warn_of_look_alikes,
 )
 from realmnet.curation.label_schema import (  # noqa: F401
+    DIAGNOSIS_RULES,
+    EARLIER_DISEASE,
     FILENAME,
     PATIENT,
     PSMM,

@@ -69,7 +69,7 @@ class LabelTableDataset(MultiLabelDataset):
                 classes=self.schema.classes,
                 class_names=self.schema.class_names,
                 # Not as text of its own: mmengine opens the file, or address, that a text names.
-                meaning=dict(schema=self.schema.name, diagnosis=list(self.schema.diagnosis)),
+                meaning=self.schema.to_info(),
             ),
             **kwargs,
         )

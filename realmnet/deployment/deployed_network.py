@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from realmnet.deployment.description import ModelDescription
 from realmnet.deployment.network import features_and_logits
+from realmnet.models.activation import probabilities
 from realmnet.models.backbones.tinyvit_layers import WindowAttention
 
 
@@ -66,7 +67,8 @@ class DeployedNetwork(nn.Module):
 
     Args:
         network: mmpretrain's ``ImageClassifier``; it is copied, not changed.
-        description: Says mean and standard deviation of the pictures.
+        description: Says mean and standard deviation of the pictures, and which classes share a
+            softmax.
         features: Whether the features that the head gets are given, too, for the input check.
 
     Shapes: ``uint8`` RGB ``(N, size, size, 3)`` to ``float32`` ``(N, C)``, with features to that
@@ -78,6 +80,7 @@ class DeployedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.features = features
+        self.softmax_groups = description.label_schema.softmax_groups
         self.network = copy.deepcopy(network).cpu().float().eval()
         for module in list(self.network.modules()):
             for name, child in module.named_children():
@@ -94,7 +97,7 @@ class DeployedNetwork(nn.Module):
         """Map ``uint8`` pictures ``(N, size, size, 3)`` to probabilities ``(N, C)``."""
         x = (pictures.permute(0, 3, 1, 2).float() - self.mean) / self.std
         features, logits = features_and_logits(self.network, x)
-        scores = torch.sigmoid(logits)
+        scores = probabilities(logits, self.softmax_groups)
         return (scores, features) if self.features else scores
 
 

@@ -59,10 +59,7 @@ def describe(
             'the order red, green, blue'
         )
     return ModelDescription(
-        classes=schema.classes,
-        class_names=schema.class_names,
-        schema=schema.name,
-        diagnosis=schema.diagnosis,
+        **ModelDescription.of_schema(schema),
         preprocessing=Preprocessing(size, interpolation, crop_border, keep_aspect),
         network=_plain({k: v for k, v in model.items() if k not in _TRAINING_KEYS}),
         mean=tuple(map(float, normalisation.get('mean') or (0, 0, 0))),

@@ -11,6 +11,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,11 @@ import numpy as np
 import realmnet
 from realmnet.curation.borders import find_field, square
 from realmnet.curation.class_names import SCORE
-from realmnet.curation.label_table import LabelSchema, schema_of
+from realmnet.curation.label_table import EARLIER_DISEASE, LabelSchema, get_schema, schema_of
 from realmnet.curation.pictures import MAX_PIXELS, read_with_notes
 from realmnet.deployment.input_check import InputCheck
 from realmnet.deployment.network_rules import check_network
 from realmnet.errors import InputError
-from realmnet.evaluation.diagnosis import has_diagnosis
 from realmnet.evaluation.thresholds import Thresholds, parse_thresholds
 
 FORMAT_VERSION = 1
@@ -48,6 +48,8 @@ _TRAINING_KINDS = {
     'experiment': str, 'seed': int | None, 'data': str, 'synthetic': bool | None,
     'images': int | None, 'epochs': int | None,
 }  # fmt: skip
+# Fields of the schema that stand in a description by themselves.
+_OF_SCHEMA = ('name', 'classes', 'class_names', 'diagnosis')
 _THRESHOLDS_KINDS = {
     'rule': str, 'source': str, 'images': int, 'required': float | int | None, 'undefined': list
 }  # fmt: skip
@@ -196,6 +198,10 @@ class ModelDescription:
         class_names: Readable names; those of ``classes`` where not given.
         diagnosis: Classes of which each means the disease. Where not given, as in files made
             before there was this field, PSMM's for the schema of that name, otherwise none.
+        meaning: What else the schema says of the classes: its fields but for the four above, as
+            :meth:`realmnet.curation.label_table.LabelSchema.to_fields` writes them. Where not
+            given, as in files made before there was this field, PSMM's for exactly PSMM's classes,
+            otherwise nothing but that the disease was called pathologic myopia.
         mean: Subtracted from red, green, blue (0 to 255).
         std: Then divides.
         thresholds: Chosen on the development split, or None.
@@ -220,6 +226,7 @@ class ModelDescription:
     schema: str = 'custom'
     class_names: tuple[str, ...] = ()
     diagnosis: tuple[str, ...] | None = None
+    meaning: dict[str, Any] | None = None
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
     thresholds: Thresholds | None = None
@@ -238,11 +245,11 @@ class ModelDescription:
         for name in ('schema', 'realmnet_version'):
             if not isinstance(getattr(self, name), str):
                 raise InputError(f'{name} must be text, got {getattr(self, name)!r}')
-        # checks the names against each other, and fills in the readable ones
-        schema = LabelSchema(self.schema, self.classes, self.class_names)
+        schema = self._read_schema()
         object.__setattr__(self, 'class_names', schema.class_names)
-        object.__setattr__(self, 'diagnosis', self.label_schema.diagnosis)
-        _check_columns(self.label_schema)
+        object.__setattr__(self, 'diagnosis', schema.diagnosis)
+        object.__setattr__(self, 'meaning', _meaning(schema))
+        _check_columns(schema)
         object.__setattr__(self, 'mean', _three_numbers('mean', self.mean))
         object.__setattr__(self, 'std', _three_numbers('std', self.std))
         if min(self.std) <= 0:
@@ -267,16 +274,49 @@ class ModelDescription:
             )
         _check_texts(asdict(self))
 
-    @property
+    @cached_property
     def label_schema(self) -> LabelSchema:
         """What the classes mean."""
-        meaning = schema_of(self.classes, self.schema, self.diagnosis)
-        return replace(meaning, class_names=self.class_names)
+        return self._read_schema()
+
+    def _read_schema(self) -> LabelSchema:
+        """Put the fields of the schema together, and check them against each other."""
+        if self.meaning is None:
+            known = schema_of(self.classes, self.schema, self.diagnosis, EARLIER_DISEASE)
+            names = LabelSchema(self.schema, self.classes, self.class_names).class_names
+            theirs = zip(known.classes, known.class_names, known.words, names, strict=True)
+            # a name of its own is also the class in words
+            words = tuple(w if name in (c, read) else name for c, read, w, name in theirs)
+            return replace(known, class_names=names, words=words)
+        if not isinstance(self.meaning, Mapping):
+            raise InputError(f'meaning must be an object, got {reprlib.repr(self.meaning)}')
+        if twice := [name for name in _OF_SCHEMA if name in self.meaning]:
+            raise InputError(f'meaning holds {twice}, which stand beside it; take them out')
+        return get_schema(
+            {
+                **self.meaning,
+                'name': self.schema,
+                'classes': self.classes,
+                'class_names': self.class_names,
+                'diagnosis': self.diagnosis or (),
+            }
+        )
 
     def to_json(self) -> str:
         """Write as JSON text."""
         content = {'format_version': FORMAT_VERSION, **asdict(self)}
         return json.dumps(content, indent=1, allow_nan=False)
+
+    @staticmethod
+    def of_schema(schema: LabelSchema) -> dict[str, Any]:
+        """Return the fields of a description that say what the classes mean."""
+        return {
+            'classes': schema.classes,
+            'class_names': schema.class_names,
+            'schema': schema.name,
+            'diagnosis': schema.diagnosis,
+            'meaning': _meaning(schema),
+        }
 
     @classmethod
     def from_json(cls, text: str, place: str = 'the model') -> ModelDescription:
@@ -320,8 +360,8 @@ def _read_fields(text: str) -> dict[str, Any]:
     if content.get('thresholds') is not None:
         thresholds = _known(content['thresholds'], Thresholds, 'thresholds')
         content['thresholds'] = parse_thresholds(thresholds, 'thresholds')
-    content.setdefault('diagnosis', None)  # not in earlier files, nor the next
-    content.setdefault('input_check', None)
+    for name in ('diagnosis', 'meaning', 'input_check'):
+        content.setdefault(name, None)  # not in earlier files
     if content['input_check'] is not None:
         content['input_check'] = InputCheck.from_fields(content['input_check'])
     content = _known(content, ModelDescription, '')
@@ -338,13 +378,19 @@ def _whole_number(digits: str) -> int:
     return int(digits)
 
 
+def _meaning(schema: LabelSchema) -> dict[str, Any]:
+    """Return the fields of a schema that have no field of their own in a description."""
+    return {name: value for name, value in schema.to_fields().items() if name not in _OF_SCHEMA}
+
+
 def _check_columns(schema: LabelSchema) -> None:
-    classes = schema.classes
-    own = ['pathologic_myopia'] if has_diagnosis(schema) else []
-    columns = Counter([*classes, *own, *(name + SCORE for name in (*classes, *own))])
+    own = [group.column for group in schema.decisions]
+    own += [schema.disease_column] if schema.diagnosis else []
+    columns = Counter([*schema.classes, *own, *(name + SCORE for name in (*schema.classes, *own))])
     if repeated := [name for name, number in columns.items() if number > 1]:
         raise ClassNameError(
-            f'the class names {list(classes)} make two columns {repeated[0]!r}; rename the class'
+            f'the class names {list(schema.classes)} make two columns {repeated[0]!r}; rename the '
+            'class'
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from realmnet.curation.label_table import LabelSchema, get_schema
+from realmnet.curation.label_table import get_schema
 from realmnet.curation.synthetic import is_synthetic
 from realmnet.datasets.label_table_dataset import LabelTableDataset
 from realmnet.deployment.describe import describe, how_prepared
@@ -50,17 +51,20 @@ def describe_config(
     pictures = next(datasets(cfg, ('test', 'val')), None)
     if pictures is None:
         raise InputError('the configuration has no test or val dataset, whose pipeline is needed')
+    # A resampled training list says less of its classes than what is tested on.
+    tested = get_schema(pictures.get('schema', 'PSMM'))
+    schema = tested if tested.classes == schema.classes else schema
     root = Path(data.get('data_root', ''))
     prefix = data.get('data_prefix', '')
     prefix = prefix.get('img_path', '') if isinstance(prefix, Mapping) else prefix
     return describe(
         cfg.model,
         pictures.pipeline,
-        LabelSchema(
-            schema.name.removesuffix('-resampled'),
-            schema.classes,
-            schema.class_names,
-            diagnosis=schema.diagnosis,
+        replace(
+            schema,
+            name=schema.name.removesuffix('-resampled'),
+            allow_empty=False,
+            allow_repeats=False,
         ),
         training=training,
         **how_prepared(root / prefix, root / 'JPEGImages', root),

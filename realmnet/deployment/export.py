@@ -1,7 +1,8 @@
 """Exporting a model as one file: ONNX, or a program of ``torch.export``.
 
 Both take ``uint8`` RGB pictures ``(N, size, size, 3)``, any N, and give probabilities ``(N, C)``;
-normalisation and sigmoid are inside. ONNX files also give the features that the input check needs.
+normalisation and activation are inside. ONNX files also give the features that the input check
+needs.
 The description travels in the file as JSON text. A file appears only after it gave the scores of
 the network that it was made from.
 """
@@ -27,6 +28,7 @@ from realmnet.deployment.runtime import DIGEST, FEATURES, PICTURES, SCORES, Onnx
 from realmnet.engine.checkpoint_io import check_archive
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import findings_of
+from realmnet.models.activation import probabilities
 
 if TYPE_CHECKING:
     import onnx
@@ -200,7 +202,8 @@ def reference_scores(
     """Probabilities ``(N, C)`` of the network itself for ``uint8`` pictures (N, size, size, 3)."""
     inputs = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (description.mean, description.std))
-    return torch.sigmoid(network((inputs - mean) / std, mode='tensor')).double().numpy()
+    logits = network((inputs - mean) / std, mode='tensor')
+    return probabilities(logits, description.label_schema.softmax_groups).double().numpy()
 
 
 def exported_scores(file: str | Path) -> Callable[[np.ndarray], np.ndarray]:

@@ -149,6 +149,7 @@ _BACKBONES = {
 }
 _SHAPE = {'num_classes': _whole(1, 1000), 'in_channels': _WIDTH}
 _HEAD_CLASSES = {
+    'GroupLinearHead': _SHAPE,
     'MultiLabelLinearClsHead': _SHAPE,
     'ResidualAttentionHead': {**_SHAPE, 'num_heads': _whole(1, 8), 'lam': _real(0, 100)},
 }

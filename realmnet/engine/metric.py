@@ -74,7 +74,7 @@ class MultiLabelReport(BaseMetric):
             write_predictions(predictions, self.predictions_file)
             print_log(f'predictions written to {self.predictions_file}', logger='current')
         values = all_metrics(
-            predictions.truth, predictions.scores, predictions.classes, self.threshold
+            predictions.truth, predictions.scores, predictions.schema, self.threshold
         )
         names = self.dataset_meta.get('class_names', predictions.classes)
         table = metrics_table(values, predictions.classes, names)

@@ -191,7 +191,7 @@ def implied(path: Sequence[str], node: Mapping) -> Takes | None:
     if path[0].endswith('_dataloader') and len(path) == 1:
         return Takes(takes(DataLoader)).add(_DATALOADER)
     if path[-1] == 'schema':
-        return takes(LabelSchema)
+        return Takes(takes(LabelSchema)).add(_names('exclusive'))  # see get_schema
     known = {
         ('val_cfg',): ValLoop, ('test_cfg',): TestLoop, ('log_processor',): LogProcessor,
         ('model', 'data_preprocessor'): ClsDataPreprocessor, ('optim_wrapper',): OptimWrapper,

@@ -116,7 +116,7 @@ def compare(
         check_patients(first)
     classes = first.classes
     plans = [
-        make_plan(p.truth, p.scores, classes, threshold)
+        make_plan(p.truth, p.scores, first.schema, threshold)
         for p, threshold in zip((first, second), thresholds, strict=True)
     ]
     if metrics is None:

@@ -1,7 +1,8 @@
-"""Pathologic myopia, the diagnosis behind the labels, for an image, an eye or a patient.
+"""The diagnosis behind the labels, for an image, an eye or a patient.
 
-By the META-PM definition (Ohno-Matsui et al., Am J Ophthalmol 2015) an eye has pathologic myopia
-when it has a posterior staphyloma or maculopathy of grade 2 (diffuse atrophy) or worse.
+The schema says which classes mean the disease, and what it is called. PSMM's is pathologic myopia:
+by the META-PM definition (Ohno-Matsui et al., Am J Ophthalmol 2015) an eye has it when it has a
+posterior staphyloma or maculopathy of grade 2 (diffuse atrophy) or worse.
 """
 
 from __future__ import annotations
@@ -11,24 +12,27 @@ from dataclasses import replace
 
 import numpy as np
 
-from realmnet.curation.label_table import LabelSchema, schema_of
+from realmnet.curation.label_table import (
+    DIAGNOSIS_RULES,
+    UNNAMED_DISEASE,
+    LabelSchema,
+    schema_of,
+)
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError
 from realmnet.evaluation.predictions import Predictions, check_patients
 
-PM = 'PM'
 UNITS = ('image', 'eye', 'patient')
-DIAGNOSIS_RULES = ('max', 'noisy-or')
 
 
 def pathologic_myopia(
     predictions: Predictions,
     unit: str = 'image',
-    rule: str = 'max',
+    rule: str | None = None,
     classes: Sequence[str] | None = None,
     names: PictureNames = AUTOMATIC,
 ) -> Predictions:
-    """Reduce the classes to one score of pathologic myopia.
+    """Reduce the classes to one score of the disease, PSMM's pathologic myopia or another.
 
     Score of an image: the maximum over the classes that mean it (``max``), or 1 - prod(1 - p)
     (``noisy-or``). Eye and patient take the maximum of their images, in score and in truth.
@@ -36,12 +40,13 @@ def pathologic_myopia(
     Args:
         predictions: Scores of all classes.
         unit: ``'image'``, ``'eye'`` (see :func:`eyes`) or ``'patient'``.
-        rule: ``'max'`` or ``'noisy-or'``.
+        rule: ``'max'`` or ``'noisy-or'``; the schema's where left out.
         classes: Classes that mean the disease; those of the predictions' schema where left out.
         names: How file names tell the eye.
 
     Returns:
-        Predictions of one class ``PM``; ``filenames`` name the units, ``patients`` the patients.
+        Predictions of one class, the schema's ``disease_code`` (``PM``); ``filenames`` name the
+        units, ``patients`` the patients.
 
     Raises:
         InputError: If no class is named, one is missing, or rule or unit are unknown.
@@ -53,8 +58,12 @@ def pathologic_myopia(
         >>> pathologic_myopia(p, 'eye').scores.tolist()
         [[0.8]]
     """
-    columns = _columns(predictions.schema, classes)
-    score = diagnosis_score(predictions.scores, predictions.schema, rule, classes)
+    schema = predictions.schema
+    rule = rule or schema.diagnosis_rule
+    columns = _columns(schema, classes)
+    score = diagnosis_score(predictions.scores, schema, rule, classes)
+    code = schema.disease_code or UNNAMED_DISEASE
+    meaning = LabelSchema(code, (code,), diagnosis=(code,), disease=schema.disease)
     truth = predictions.truth[:, columns].max(1)
     if unit not in UNITS:
         raise InputError(f'unit {unit!r} is unknown; use one of {UNITS}')
@@ -73,23 +82,23 @@ def pathologic_myopia(
         np.asarray(predictions.patients, dtype=object)[first[order]],
         unit_score[order, None],
         unit_truth[order, None],
-        (PM,),
-        predictions.info | {'unit': unit, 'rule': rule, 'schema': PM, 'diagnosis': [PM]},
+        (code,),
+        predictions.info | {'unit': unit, 'rule': rule} | meaning.to_info(),
     )
 
 
 def diagnosis_score(
     scores: np.ndarray,
     available: Sequence[str] | LabelSchema,
-    rule: str = 'max',
+    rule: str | None = None,
     classes: Sequence[str] | None = None,
 ) -> np.ndarray:
-    """Reduce scores to one of pathologic myopia an image, as :func:`pathologic_myopia` does.
+    """Reduce scores to one of the disease an image, as :func:`pathologic_myopia` does.
 
     Args:
         scores: Probabilities, shape (N, C).
         available: The C class names, or their schema.
-        rule: ``'max'`` or ``'noisy-or'``.
+        rule: ``'max'`` or ``'noisy-or'``; the schema's where left out.
         classes: As for :func:`pathologic_myopia`.
 
     Returns:
@@ -102,18 +111,17 @@ def diagnosis_score(
         >>> diagnosis_score(np.array([[0.2, 0.7]]), ['N', 'M'], classes=['M']).tolist()
         [0.7]
     """
-    used = scores[:, _columns(available, classes)]
+    schema = schema_of(available)
+    rule = rule or schema.diagnosis_rule
+    used = scores[:, _columns(schema, classes)]
     if rule == 'max':
         return used.max(1)
     if rule == 'noisy-or':
         return 1 - np.prod(1 - used, axis=1)
-    raise InputError(f"rule {rule!r} is unknown; use 'max' or 'noisy-or'")
+    raise InputError(f'rule {rule!r} is unknown; use one of {DIAGNOSIS_RULES}')
 
 
-def _columns(
-    available: Sequence[str] | LabelSchema, classes: Sequence[str] | None = None
-) -> list[int]:
-    schema = schema_of(available)
+def _columns(schema: LabelSchema, classes: Sequence[str] | None = None) -> list[int]:
     wanted = schema.diagnosis if classes is None else tuple(classes)
     missing = [name for name in wanted if name not in schema.classes]
     if missing or not wanted:

@@ -12,8 +12,8 @@ from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.curation.synthetic_marks import MARK
 from realmnet.errors import InputError
 from realmnet.evaluation.bootstrap import FEW_UNITS, PUBLISHED_DRAWS, jackknife, replicate
-from realmnet.evaluation.decoding import decide, exclusive_groups
-from realmnet.evaluation.diagnosis import PM, UNITS, has_diagnosis, pathologic_myopia
+from realmnet.evaluation.decoding import decide
+from realmnet.evaluation.diagnosis import UNITS, pathologic_myopia
 from realmnet.evaluation.intervals import DEFAULT_METHOD, Intervals, interval, published
 from realmnet.evaluation.metrics import CLASS_METRICS, MORE_CLASS_METRICS, make_plan
 from realmnet.evaluation.plan import MetricPlan
@@ -22,6 +22,8 @@ from realmnet.evaluation.tables import lay_out, marked_rows, records_json, span
 from realmnet.evaluation.thresholds import DEFAULT, Thresholds, threshold_note
 
 MODES = ('sound', 'published', 'both')
+#: What is evaluated besides the diagnosis, whose parts are called by disease and unit.
+PARTS = ('labels', 'consistent')
 #: Metrics of decisions, which consistent decoding changes.
 DECISION_METRICS = ('precision', 'recall', 'F1', 'hamming', 'subset_accuracy')
 DIAGNOSIS_METRICS = ('recall', 'specificity', 'precision', 'NPV', 'AUROC', 'AP')
@@ -36,7 +38,7 @@ class Row:
     Attributes:
         group: ``'all'`` or the value of the group.
         part: ``'labels'``, ``'consistent'`` (one class of each exclusive group), or
-            ``'pathologic myopia, by <unit>'``.
+            ``'<disease>, by <unit>'``, such as ``'pathologic myopia, by eye'``.
         metric: Name.
         of: Class, or ``''`` for overall values.
         value: On the data themselves.
@@ -142,7 +144,7 @@ def evaluate(
     thresholds: Thresholds | float | None = None,
     consistent: bool = False,
     groups: np.ndarray | None = None,
-    diagnosis: str = 'max',
+    diagnosis: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     names: PictureNames = AUTOMATIC,
 ) -> Evaluation:
@@ -160,7 +162,8 @@ def evaluate(
         thresholds: From the development split; .5 where left out, which the notes then say.
         consistent: Add decisions with exactly one class of each exclusive group.
         groups: Group of each image, shape (N,), each evaluated by itself after the whole.
-        diagnosis: Rule of :func:`diagnosis.pathologic_myopia`; ``''`` leaves the diagnosis out.
+        diagnosis: Rule of :func:`diagnosis.pathologic_myopia`, the schema's where left out;
+            ``''`` leaves the diagnosis out.
         progress: Called with replicates done and their number, for each part.
         names: How file names tell the eye.
 
@@ -188,9 +191,11 @@ def evaluate(
     if groups is not None:
         groups_of_rows |= {str(g): groups == g for g in sorted(set(groups), key=str)}
     rows: list[Row] = []
+    schema = predictions.schema
+    diagnosis = schema.diagnosis_rule if diagnosis is None else diagnosis
     if chosen and chosen.diagnosis and diagnosis and chosen.diagnosis_rule != diagnosis:
         raise InputError(
-            f'the thresholds of pathologic myopia were chosen for the score '
+            f'the thresholds of {schema.disease} were chosen for the score '
             f'{chosen.diagnosis_rule}, not {diagnosis}; evaluate with --diagnosis '
             f'{chosen.diagnosis_rule}, or choose them with --diagnosis {diagnosis}'
         )
@@ -200,19 +205,18 @@ def evaluate(
     for group, inside in groups_of_rows.items():
         part = predictions.take(inside)
         metrics = CLASS_METRICS + MORE_CLASS_METRICS
-        plan = make_plan(part.truth, part.scores, part.classes, cut)
+        plan = make_plan(part.truth, part.scores, schema, cut)
         rows += _rows(plan, part, group, 'labels', None, metrics, settings)
         if consistent:
-            one_of = exclusive_groups(part.schema) or True
-            predicted = decide(part.scores, part.classes, cut, consistent=one_of)
-            plan = make_plan(part.truth, part.scores, part.classes, predicted=predicted)
+            predicted = decide(part.scores, schema, cut, consistent=True)
+            plan = make_plan(part.truth, part.scores, schema, predicted=predicted)
             rows += _rows(plan, part, group, 'consistent', DECISION_METRICS, metrics[:3], settings)
-        if diagnosis and has_diagnosis(part.schema):
+        if diagnosis and schema.diagnosis:
             for unit in UNITS:
                 reduced = pathologic_myopia(part, unit, diagnosis, names=names)
                 at = chosen.diagnosis.get(unit, DEFAULT) if chosen else DEFAULT
                 plan = make_plan(reduced.truth, reduced.scores, reduced.classes, at)
-                title = f'pathologic myopia, by {unit}'
+                title = f'{schema.disease}, by {unit}'
                 rows += _rows(plan, reduced, group, title, (), DIAGNOSIS_METRICS, settings)
     notes += _notes(rows, predictions, settings)
     settings.pop('progress')
@@ -370,7 +374,7 @@ def _unit_notes(rows: list[Row], by: str) -> list[str]:
 
 
 def _clinical(row: Row) -> str:
-    return _CLINICAL.get(row.metric, row.metric) if row.of == PM else row.metric
+    return _CLINICAL.get(row.metric, row.metric) if row.part not in PARTS else row.metric
 
 
 def _title(key: tuple[str, str, str], form: str, synthetic: bool) -> str:
@@ -406,7 +410,7 @@ def _block(rows: list[Row], form: str, synthetic: bool) -> list[str]:
         body.append(['mean', '', *(cell(m, '') for m in metrics)])
         used |= {'mAP'}
     header = ['class', 'positives', *(m for m in metrics)]
-    if rows[0].part.startswith('pathologic'):
+    if rows[0].part not in PARTS:
         header = ['', 'positives', *(_CLINICAL.get(m, m) for m in metrics)]
     texts = [lay_out(*marked_rows(header, body, mark), form)]
     others = [row for row in rows if not row.of and row.metric not in used]

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from realmnet.curation.label_table import LabelSchema, schema_of
 from realmnet.errors import InputError
-from realmnet.evaluation.decoding import decide, graded_scale
+from realmnet.evaluation.decoding import decide
 from realmnet.evaluation.plan import (
     CLASS_METRICS,
     MICRO_METRICS,
@@ -103,7 +104,7 @@ def set_metrics(
 def all_metrics(
     truth: np.ndarray,
     scores: np.ndarray,
-    classes: Sequence[str],
+    classes: Sequence[str] | LabelSchema,
     threshold: float | Sequence[float] | Mapping[str, float] = 0.5,
     predicted: np.ndarray | None = None,
 ) -> dict[str, float]:
@@ -115,17 +116,17 @@ def all_metrics(
     Args:
         truth: 0/1, shape (N, C).
         scores: Probabilities, shape (N, C).
-        classes: Class names.
+        classes: Class names, or their schema.
         threshold: Score from which a class counts as predicted: one, one for each class in
             order, or by name.
         predicted: Decisions instead of the threshold's, from :func:`decoding.decide`.
 
     Returns:
         ``precision, recall, F1, mAP, AUROC, hamming, coverage, ranking, brier``, then
-        ``subset_accuracy, specificity, NPV, calibration``, ``kappa`` where the classes hold the
-        grades A0 to A4, and the micro-averages of :data:`MICRO_METRICS`; then
-        ``<metric>_<class>``; fractions. ``undefined`` counts the class values among
-        :data:`CLASS_METRICS` that are NaN.
+        ``subset_accuracy, specificity, NPV, calibration``, ``kappa`` where the schema has an
+        ordered exclusive group of three classes or more, and the micro-averages of
+        :data:`MICRO_METRICS`; then ``<metric>_<class>``; fractions. ``undefined`` counts the class
+        values among :data:`CLASS_METRICS` that are NaN.
 
     Raises:
         InputError: As for :func:`class_metrics`.
@@ -139,7 +140,7 @@ def all_metrics(
     row = plan(np.ones((1, len(plan.scores))))[0]
     values = {name: float(value) for name, value in zip(plan.names, row, strict=True)}
     values['undefined'] = sum(
-        bool(np.isnan(values[f'{name}_{c}'])) for name in CLASS_METRICS for c in classes
+        bool(np.isnan(values[f'{name}_{c}'])) for name in CLASS_METRICS for c in plan.classes
     )
     return values
 
@@ -147,16 +148,17 @@ def all_metrics(
 def make_plan(
     truth: np.ndarray,
     scores: np.ndarray,
-    classes: Sequence[str],
+    classes: Sequence[str] | LabelSchema,
     threshold: float | Sequence[float] | Mapping[str, float] = 0.5,
     predicted: np.ndarray | None = None,
     **options: object,
 ) -> MetricPlan:
     """Check arrays and prepare all metrics of them; arguments as for :func:`all_metrics`."""
-    truth, scores = check_arrays(truth, scores, classes)
+    schema = schema_of(classes)
+    truth, scores = check_arrays(truth, scores, schema.classes)
     if predicted is None:
-        predicted = decide(scores, classes, threshold)
-    return MetricPlan(truth, scores, classes, predicted, graded_scale(classes), **options)
+        predicted = decide(scores, schema, threshold)
+    return MetricPlan(truth, scores, schema.classes, predicted, schema.graded, **options)
 
 
 def check_arrays(

@@ -170,6 +170,8 @@ def json_table(path: Path) -> tuple[ScoreTable, dict]:
             raise TypeError('checkpoint is no text')
         if not isinstance(info.get('schema', ''), str | None):
             raise TypeError('schema is no text')
+        if not isinstance(info.get('label_schema', {}), dict):
+            raise TypeError('label_schema is no object')
         diagnosis = info.get('diagnosis') or []
         if not isinstance(diagnosis, list) or not all(isinstance(n, str) for n in diagnosis):
             raise TypeError('diagnosis is no list of classes')

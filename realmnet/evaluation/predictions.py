@@ -25,7 +25,13 @@ from realmnet.curation.identifiers import (
     name_spelling,
     near_match,
 )
-from realmnet.curation.label_table import PSMM, LabelSchema, schema_of
+from realmnet.curation.label_table import (
+    EARLIER_DISEASE,
+    PSMM,
+    LabelSchema,
+    get_schema,
+    schema_of,
+)
 from realmnet.curation.outputs import write_whole
 from realmnet.curation.synthetic_marks import MARK, any_synthetic
 from realmnet.errors import InputError
@@ -42,9 +48,9 @@ class Predictions:
         scores: Probabilities, ``float`` of shape (N, C).
         truth: Labels, 0 or 1, ``int8`` of shape (N, C).
         classes: Column names in the order of the schema.
-        info: What is known of the origin: config, checkpoint, seed, ``schema`` (its name) and
-            ``diagnosis`` (the classes that mean the disease); a notice where the pictures are
-            synthetic.
+        info: What is known of the origin: config, checkpoint, seed, what the classes mean
+            (:meth:`realmnet.curation.label_table.LabelSchema.to_info`); a notice where the
+            pictures are synthetic.
 
     Raises:
         InputError: If the shapes do not agree.
@@ -72,34 +78,56 @@ class Predictions:
     @property
     def schema(self) -> LabelSchema:
         """What the classes mean, from ``info`` or, without it, from PSMM's seven names."""
+        if fields := self.info.get('label_schema'):
+            return get_schema(fields)
         diagnosis = self.info.get('diagnosis')
         if diagnosis is not None and not set(diagnosis) <= set(self.classes):
             diagnosis = ()  # of classes that were taken away
-        return schema_of(self.classes, self.info.get('schema'), diagnosis)
+        return schema_of(self.classes, self.info.get('schema'), diagnosis, EARLIER_DISEASE)
 
     @property
     def synthetic(self) -> bool:
         """Whether the pictures say that they are drawn, by their names or in the file."""
         return self.info.get('notice') == MARK or any_synthetic(self.patients, self.filenames)
 
-    def with_diagnosis(self, classes: Sequence[str]) -> Predictions:
+    def with_schema(self, schema: LabelSchema) -> Predictions:
+        """Return the predictions with what their classes mean.
+
+        Args:
+            schema: Of the same classes, in any order.
+
+        Raises:
+            InputError: If its classes are others.
+        """
+        return replace(self, info=self.info | _fitting(schema, self.classes).to_info())
+
+    def with_diagnosis(self, classes: Sequence[str], disease: str = '') -> Predictions:
         """Return the predictions with the classes that mean the disease.
+
+        Args:
+            classes: Those classes.
+            disease: What it is called; what it was called before where left out.
 
         Raises:
             InputError: If one is not among the classes.
         """
-        return replace(self, info=self.info | {'diagnosis': _diagnosis(classes, self.classes)})
+        _check_diagnosis(classes, self.classes)
+        schema = self.schema
+        disease = disease or schema.disease
+        return self.with_schema(replace(schema, diagnosis=tuple(classes), disease=disease))
 
     def take(self, rows: np.ndarray, columns: Sequence[int] | None = None) -> Predictions:
         """Return some rows (positions or a mask), and optionally some classes, in this order."""
         columns = list(range(len(self.classes)) if columns is None else columns)
+        classes = tuple(self.classes[c] for c in columns)
+        known = 'label_schema' in self.info and classes != self.classes
         return Predictions(
             self.filenames[rows],
             self.patients[rows],
             self.scores[rows][:, columns],
             self.truth[rows][:, columns],
-            tuple(self.classes[c] for c in columns),
-            self.info,
+            classes,
+            self.info | self.schema.subset(classes).to_info() if known else self.info,
         )
 
     def frame(self) -> pd.DataFrame:
@@ -139,7 +167,9 @@ def write_predictions(predictions: Predictions, path: str | os.PathLike) -> None
         raise InputError(f'{path}: predictions are written as .csv or .json')
 
 
-def read_predictions(path: str | os.PathLike, classes: Sequence[str] | None = None) -> Predictions:
+def read_predictions(
+    path: str | os.PathLike, classes: Sequence[str] | LabelSchema | None = None
+) -> Predictions:
     """Read what :func:`write_predictions` wrote, anyone's CSV of the same columns, or a dump.
 
     File names and patients are text and written as :mod:`realmnet.curation.identifiers` says.
@@ -149,7 +179,8 @@ def read_predictions(path: str | os.PathLike, classes: Sequence[str] | None = No
             its own patient, and a warning says so. A ``.pkl`` is what ``tools/test.py --out x.pkl``
             or mmengine's ``DumpResults`` wrote; see
             :func:`realmnet.evaluation.dumped.read_dump`.
-        classes: Class names in the order wanted: columns are taken by name. A dump has no class
+        classes: Class names in the order wanted: columns are taken by name; or their schema,
+            which then says what they mean, whatever the file says. A dump has no class
             names: there they are the names of its scores, PSMM's seven where left out, and then
             every picture must have one S and one A.
 
@@ -166,6 +197,8 @@ def read_predictions(path: str | os.PathLike, classes: Sequence[str] | None = No
         >>> read_predictions('work_dirs/run/test.csv').classes    # doctest: +SKIP
         ('S0', 'S1', 'A0', 'A1', 'A2', 'A3', 'A4')
     """
+    if isinstance(classes, LabelSchema):
+        return read_predictions(path, classes.classes).with_schema(classes)
     path = Path(path)
     absent = 'no such predictions file; tools/test.py --out writes one'
     suffix = path.suffix.lower()
@@ -195,19 +228,43 @@ def read_predictions(path: str | os.PathLike, classes: Sequence[str] | None = No
         raise InputError(f'{path}: holds the classes {list(stated)}, expected {list(classes)}')
     if not len(table):
         raise InputError(f'{path}: the file has no prediction')
-    if info.get('diagnosis') is not None:
-        info['diagnosis'] = _diagnosis(info['diagnosis'], classes, f'{path}: ')
-    return Predictions(*table.checked(classes), classes, info)
+    return Predictions(*table.checked(classes), classes, info | _meaning(info, classes, path))
 
 
-def _diagnosis(named: Sequence[str], classes: Sequence[str], place: str = '') -> list[str]:
-    unknown = [name for name in named if name not in classes]
-    if unknown:
+def _meaning(info: dict, classes: tuple[str, ...], path: Path) -> dict:
+    """Check what a file says of its classes, and bring it into their order."""
+    place = f'{path}: '
+    fields, diagnosis = info.get('label_schema'), info.get('diagnosis')
+    _check_diagnosis(diagnosis or (), classes, place)
+    if fields is None:
+        return {}
+    try:
+        schema = _fitting(get_schema(fields), classes)
+    except InputError as error:
+        raise InputError(f'{place}label_schema: {error}') from None
+    if diagnosis is not None and set(diagnosis) != set(schema.diagnosis):
+        raise InputError(
+            f'{place}diagnosis names {diagnosis}, label_schema {list(schema.diagnosis)}; make '
+            'both the same, or take one out'
+        )
+    return schema.to_info()
+
+
+def _check_diagnosis(named: Sequence[str], classes: Sequence[str], place: str = '') -> None:
+    if unknown := [name for name in named if name not in classes]:
         raise InputError(
             f'{place}the diagnosis names {unknown}, and the classes are {list(classes)}; name '
             'those of them that mean the disease'
         )
-    return list(named)
+
+
+def _fitting(schema: LabelSchema, classes: Sequence[str]) -> LabelSchema:
+    if set(schema.classes) != set(classes):
+        raise InputError(
+            f'the schema {schema.name!r} has the classes {list(schema.classes)}, the predictions '
+            f'{list(classes)}; name the schema of these classes'
+        )
+    return schema.subset(classes)
 
 
 def same_images(*sets: Predictions, names: Sequence[str] | None = None) -> list[Predictions]:

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from realmnet.curation.label_table import DIAGNOSIS_RULES
 from realmnet.curation.outputs import write_whole
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError
 from realmnet.evaluation.decoding import thresholds_of
-from realmnet.evaluation.diagnosis import DIAGNOSIS_RULES, UNITS, has_diagnosis, pathologic_myopia
+from realmnet.evaluation.diagnosis import UNITS, pathologic_myopia
 from realmnet.evaluation.predictions import Predictions
 
 RULES = ('F1', 'youden', 'sensitivity')
@@ -34,8 +35,8 @@ class Thresholds:
         source: File of predictions that they were chosen on.
         images: Number of its images.
         undefined: Classes without positives or without negatives there, left at .5.
-        diagnosis: Unit (image, eye, patient) to the threshold of pathologic myopia, if it can be
-            told from the classes.
+        diagnosis: Unit (image, eye, patient) to the threshold of the disease, if it can be told
+            from the classes.
         diagnosis_rule: How classes become the score that it is for, ``'max'`` or ``'noisy-or'``.
     """
 
@@ -55,7 +56,7 @@ def choose_thresholds(
     rule: str = 'F1',
     sensitivity: float = 0.95,
     source: str = '',
-    diagnosis: str = 'max',
+    diagnosis: str | None = None,
     names: PictureNames = AUTOMATIC,
 ) -> Thresholds:
     """Choose a threshold for each class.
@@ -66,12 +67,15 @@ def choose_thresholds(
     a small change of a score at the threshold does not change the decision; of equal candidates
     the lower is taken, which misses fewer.
 
+    Of an exclusive group the class with the highest score is found, whatever its threshold
+    (:func:`realmnet.evaluation.findings.findings_of`); its thresholds serve the metrics.
+
     Args:
         predictions: Of the development split, never of the test split.
         rule: One of :data:`RULES`.
         sensitivity: Required by the rule of that name, in (0, 1].
         source: What the predictions are called in the file.
-        diagnosis: Rule of :func:`diagnosis.pathologic_myopia`.
+        diagnosis: Rule of :func:`diagnosis.pathologic_myopia`; the schema's where left out.
         names: How file names tell the eye.
 
     Returns:
@@ -98,8 +102,9 @@ def choose_thresholds(
             undefined.append(name)
         else:
             values[name] = _choose(truth, predictions.scores[:, i], rule, sensitivity)
-    cuts = {}
-    if has_diagnosis(predictions.schema):
+    cuts, schema = {}, predictions.schema
+    diagnosis = diagnosis or schema.diagnosis_rule
+    if schema.diagnosis:
         for unit in UNITS:
             reduced = pathologic_myopia(predictions, unit, diagnosis, names=names)
             if 0 < reduced.truth.mean() < 1:

@@ -25,6 +25,7 @@ from realmnet.engine.checkpoint_io import read_checkpoint
 from realmnet.engine.config import datasets, load_config
 from realmnet.engine.weights import load_weights
 from realmnet.errors import InputError
+from realmnet.models.activation import probabilities
 
 
 class TrainedModel:
@@ -105,7 +106,7 @@ class TrainedModel:
     @torch.no_grad()
     def scores(self, inputs: Tensor) -> Tensor:
         """Probability of each class, ``(N, C)``, of prepared pictures."""
-        return self.model(inputs).sigmoid()
+        return probabilities(self.model(inputs), self.schema.softmax_groups)
 
 
 def _description(

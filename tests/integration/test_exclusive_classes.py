@@ -18,7 +18,7 @@ _base_ = '{base}'
 classes = ['none', 'mild', 'severe']
 schema = dict(
     name='DR', classes=classes, words=['no retinopathy', 'mild', 'severe retinopathy'],
-    groups=[dict(name='retinopathy', classes=classes, ordered=True)],
+    groups=[dict(name='retinopathy', classes=classes, ordered=True, activation='softmax')],
     diagnosis=['mild', 'severe'], disease='diabetic retinopathy',
     modality='drawn discs', intended_use='Tests of software',
 )
@@ -31,7 +31,9 @@ model = dict(
         ),
         img_size=64, window_size=[2, 2, 4, 2],
     ),
-    head=dict(num_classes=3, in_channels=16),
+    head=dict(
+        num_classes=3, in_channels=16, loss=dict(_delete_=True, type='GroupCrossEntropyLoss')
+    ),
 )
 train_dataloader = dict(num_workers=0, batch_size=4, dataset=dict(**dataset, ann_file='train.csv'))
 val_dataloader = dict(num_workers=0, dataset=dict(**dataset, ann_file='val.csv'))
@@ -106,7 +108,7 @@ def test_from_a_table_to_a_report_and_a_page(run, tmp_path):
         '--evaluation', 'tables/test.evaluation.json', '--no-input-check')  # fmt: skip
     card = Path('model.md').read_text()
     assert 'Tests of software in drawn discs: comparing methods' in card
-    assert '| retinopathy | exactly one of none, mild, severe, in rising severity' in card
+    assert '| retinopathy | exactly one of none, mild, severe, in rising severity; softmax' in card
     assert 'diabetic retinopathy, by eye (max)' in card
     assert not FOREIGN.search(card)
 
@@ -114,7 +116,9 @@ def test_from_a_table_to_a_report_and_a_page(run, tmp_path):
     table = pd.read_csv('found/findings.csv', dtype=str)
     assert set(table['retinopathy']) <= set(CLASSES)
     assert (table['found'] == table['retinopathy']).all()
-    best = table[[f'{c}_score' for c in CLASSES]].astype(float).to_numpy().argmax(1)
+    scores = table[[f'{c}_score' for c in CLASSES]].astype(float).to_numpy()
+    np.testing.assert_allclose(scores.sum(1), 1, atol=1e-4)
+    best = scores.argmax(1)
     assert [CLASSES[i] for i in best] == table['retinopathy'].tolist()
     patients = pd.read_csv('found/patients.csv', dtype=str)
     worst = table.assign(step=best).groupby('patient')['step'].max()

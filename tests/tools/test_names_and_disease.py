@@ -60,7 +60,8 @@ def test_a_class_called_m_means_nothing_by_itself(run, tmp_path):
     assert 'myopia' not in said
     assert 'No diagnosis: the predictions do not say which classes mean a disease' in said
     _, said, told = run(EVALUATE, path, '--bootstrap', 0, '--disease', 'M')
-    assert 'pathologic myopia, by eye' in said
+    assert 'disease, by eye' in said
+    assert 'myopia' not in said
     assert 'names recognised: none' not in said
     assert 'names recognised' in told
     status, _, told = run(EVALUATE, path, '--disease', 'X')
@@ -68,8 +69,12 @@ def test_a_class_called_m_means_nothing_by_itself(run, tmp_path):
     assert "the diagnosis names ['X'], and the classes are ['N', 'M', 'S']" in told
     status, said, _ = run(CHOOSE, path, '--out', tmp_path / 't.json')
     assert 'myopia' not in said
-    status, said, _ = run(CHOOSE, path, '--out', tmp_path / 't.json', '--disease', 'M')
-    assert 'pathologic myopia, by eye' in said
+    named = ('--disease', 'M', '--disease-name', 'macular hole')
+    status, said, _ = run(CHOOSE, path, '--out', tmp_path / 't.json', *named)
+    assert 'macular hole, by eye' in said
+    said = run(EVALUATE, path, '--bootstrap', 0, *named)[1]
+    assert 'macular hole, by eye' in said
+    assert '\nMH ' in said
 
 
 def test_the_diagnosis_travels_in_json(run, tmp_path):

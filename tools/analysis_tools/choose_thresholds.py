@@ -7,8 +7,8 @@ from realmnet.cli import run
 from realmnet.curation.name_table import add_name_options, names_from, say_names
 from realmnet.curation.picture_names import OWN_EYE
 from realmnet.errors import InputError
-from realmnet.evaluation.diagnosis import has_diagnosis, name_patients
-from realmnet.evaluation.predictions import read_predictions
+from realmnet.evaluation.diagnosis import name_patients
+from realmnet.evaluation.prediction_options import add_prediction_options, predictions_from
 from realmnet.evaluation.tables import lay_out
 from realmnet.evaluation.thresholds import (
     RULES,
@@ -36,22 +36,19 @@ def main() -> None:
     parser.add_argument('--rule', choices=RULES, default='F1')
     parser.add_argument('--sensitivity', type=float, default=0.95,
                         help='required by the rule sensitivity')  # fmt: skip
-    parser.add_argument('--diagnosis', choices=('max', 'noisy-or'), default='max',
-                        help='how classes become one score of pathologic myopia')  # fmt: skip
-    parser.add_argument('--disease', nargs='+', metavar='CLASS', help='classes that mean the '
-                        "disease, where the file does not say (PSMM's are known)")  # fmt: skip
+    parser.add_argument('--diagnosis', choices=('max', 'noisy-or'),
+                        help='how classes become one score of the disease; default: as the '
+                        'schema says, else max')  # fmt: skip
+    add_prediction_options(parser)
     add_name_options(parser)
     parser.add_argument('--checkpoint', type=Path, help='default: the one that a .json names')
     parser.add_argument('--out', type=Path, help='file to write instead')
-    parser.add_argument('--classes', nargs='+', help='class names of a .pkl, in their order')
     args = parser.parse_args()
     names = names_from(args)
-    predictions = read_predictions(args.predictions, args.classes)
-    if args.disease:
-        predictions = predictions.with_diagnosis(args.disease)
+    predictions = predictions_from(args, args.predictions)
     if names.chosen or names.table is not None:
         predictions = name_patients(predictions, names)
-    if has_diagnosis(predictions.schema):
+    if predictions.schema.diagnosis:
         say_names(predictions.filenames, names, OWN_EYE)
     checkpoint = args.checkpoint or predictions.info.get('checkpoint')
     if not (args.out or checkpoint):
@@ -65,7 +62,8 @@ def main() -> None:
     )
     write_thresholds(chosen, target)
     rows = [[name, value] for name, value in chosen.values.items()]
-    rows += [[f'pathologic myopia, by {unit}', value] for unit, value in chosen.diagnosis.items()]
+    disease = predictions.schema.disease
+    rows += [[f'{disease}, by {unit}', value] for unit, value in chosen.diagnosis.items()]
     print(lay_out(['class', 'threshold'], rows, 'text'))
     if chosen.undefined:
         print(f'no positives or no negatives, left at .5: {", ".join(chosen.undefined)}')

@@ -7,7 +7,7 @@ from pathlib import Path
 from realmnet.cli import run
 from realmnet.curation.synthetic_marks import MARK
 from realmnet.evaluation.comparison import compare
-from realmnet.evaluation.predictions import read_predictions
+from realmnet.evaluation.prediction_options import add_prediction_options, predictions_from
 from realmnet.evaluation.tables import FORMATS, lay_out, marked_rows, write_tables
 from realmnet.evaluation.thresholds import DEFAULT, find_thresholds, threshold_note
 from realmnet.progress import Progress
@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--thresholds', type=Path, nargs='+',
                         help='a file of choose_thresholds.py for each predictions file; default: '
                         'the one beside the checkpoint that a .json names, else .5')  # fmt: skip
-    parser.add_argument('--classes', nargs='+', help='class names of .pkl files')
+    add_prediction_options(parser)
     parser.add_argument('--seed', type=int, default=42)
     parser.add_argument('--format', choices=FORMATS, default='text', help='of what is printed')
     parser.add_argument('--out', type=Path, help='folder for the tables in every format')
@@ -53,7 +53,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Compare and print."""
     args = parse_args()
-    sets = [read_predictions(path, args.classes) for path in args.predictions]
+    sets = [predictions_from(args, path) for path in args.predictions]
     files = args.thresholds or [None] * len(sets)
     chosen = [find_thresholds(p, path) for p, path in zip(sets, files, strict=True)]
     cuts = [c.values if c else DEFAULT for c in chosen]

@@ -6,11 +6,11 @@ from pathlib import Path
 from realmnet.cli import run
 from realmnet.curation.name_table import add_name_options, names_from, say_names
 from realmnet.curation.picture_names import OWN_EYE
-from realmnet.evaluation.diagnosis import has_diagnosis, name_patients
+from realmnet.evaluation.diagnosis import name_patients
 from realmnet.evaluation.evaluate import MODES, evaluate
 from realmnet.evaluation.groups import group_of
 from realmnet.evaluation.intervals import DEFAULT_METHOD, METHODS
-from realmnet.evaluation.predictions import read_predictions
+from realmnet.evaluation.prediction_options import add_prediction_options, predictions_from
 from realmnet.evaluation.tables import FORMATS, write_tables
 from realmnet.evaluation.thresholds import find_thresholds
 from realmnet.progress import Progress
@@ -46,13 +46,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--thresholds', type=Path, help='file of choose_thresholds.py; default: '
                         'the one beside the checkpoint that a .json names, else .5')  # fmt: skip
     parser.add_argument('--consistent', action='store_true',
-                        help='also decide for exactly one S and one A')  # fmt: skip
-    parser.add_argument('--diagnosis', choices=('max', 'noisy-or', 'none'), default='max',
-                        help='how classes become one score of pathologic myopia')  # fmt: skip
-    parser.add_argument('--disease', nargs='+', metavar='CLASS', help='classes that mean the '
-                        "disease, where the file does not say (PSMM's are known)")  # fmt: skip
+                        help='also decide for one class of each exclusive group')  # fmt: skip
+    parser.add_argument('--diagnosis', choices=('max', 'noisy-or', 'none'),
+                        help='how classes become one score of the disease; default: as the '
+                        'schema says, else max')  # fmt: skip
+    add_prediction_options(parser)
     add_name_options(parser)
-    parser.add_argument('--classes', nargs='+', help='class names of a .pkl, in their order')
     parser.add_argument('--seed', type=int, default=42)
     parser.add_argument('--format', choices=FORMATS, default='text', help='of what is printed')
     parser.add_argument('--out', type=Path, help='folder for the table in every format')
@@ -63,16 +62,14 @@ def main() -> None:
     """Evaluate and print."""
     args = parse_args()
     names = names_from(args)
-    predictions = read_predictions(args.predictions, args.classes)
-    if args.disease:
-        predictions = predictions.with_diagnosis(args.disease)
+    predictions = predictions_from(args, args.predictions)
     if names.chosen or names.table is not None:
         predictions = name_patients(predictions, names)
     groups = None
     if args.group:
         groups = group_of(predictions, args.group, args.group_table or args.predictions)
     thresholds = find_thresholds(predictions, args.thresholds)
-    if args.diagnosis != 'none' and has_diagnosis(predictions.schema):
+    if args.diagnosis != 'none' and predictions.schema.diagnosis:
         say_names(predictions.filenames, names, OWN_EYE)
     evaluation = evaluate(
         predictions,

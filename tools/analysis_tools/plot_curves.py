@@ -5,7 +5,8 @@ from pathlib import Path
 
 from realmnet.cli import run
 from realmnet.evaluation.evaluate import evaluate
-from realmnet.evaluation.predictions import read_predictions, same_images
+from realmnet.evaluation.prediction_options import add_prediction_options, predictions_from
+from realmnet.evaluation.predictions import same_images
 from realmnet.evaluation.thresholds import find_thresholds
 from realmnet.progress import Progress
 from realmnet.reporting.confusion import confused_groups, confusion_figure
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument('--thresholds', type=Path, nargs='+',
                         help='a file of choose_thresholds.py for each predictions file; default: '
                         'the one beside the checkpoint that a .json names, else .5')  # fmt: skip
-    parser.add_argument('--classes', nargs='+', help='class names of .pkl files')
+    add_prediction_options(parser)
     parser.add_argument('--format', choices=('png', 'pdf', 'svg'), default='png')
     args = parser.parse_args()
     names = args.names or [path.stem for path in args.predictions]
@@ -51,7 +52,7 @@ def main() -> None:
         parser.error('give each predictions file its own name with --names')
     if args.thresholds and len(args.thresholds) != len(args.predictions):
         parser.error('give one thresholds file for each predictions file, or none')
-    sets = [read_predictions(path, args.classes) for path in args.predictions]
+    sets = [predictions_from(args, path) for path in args.predictions]
     sets = dict(zip(names, same_images(*sets, names=names), strict=True))
     first = next(iter(sets.values()))
     files = args.thresholds or [None] * len(sets)

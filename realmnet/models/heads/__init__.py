@@ -1,5 +1,6 @@
 """Heads."""
 
+from .linear_head import GroupLinearHead
 from .residual_attention_head import ResidualAttentionHead
 
-__all__ = ['ResidualAttentionHead']
+__all__ = ['GroupLinearHead', 'ResidualAttentionHead']

@@ -11,6 +11,8 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from realmnet.models.activation import GroupActivation
+
 MAX_POOLING = 99
 """The temperature that stands for max pooling in the reference."""
 
@@ -41,7 +43,7 @@ def residual_attention(scores: Tensor, temperatures: Sequence[float], lam: float
 
 
 @MODELS.register_module()
-class ResidualAttentionHead(MultiLabelClsHead):
+class ResidualAttentionHead(GroupActivation, MultiLabelClsHead):
     """Class-specific residual attention (CSRA), state-dict compatible with ``CSRAClsHead``.
 
     Each head holds one vector a class. Its scalar product, after normalisation to unit length,
@@ -59,7 +61,7 @@ class ResidualAttentionHead(MultiLabelClsHead):
             or ``temperatures``.
         temperatures: One positive number a head; 99 (as in the reference) and infinity stand
             for max pooling.
-        loss: The loss module or its config.
+        loss: The loss module or its config; with cross-entropy probabilities are a softmax.
         thr: Threshold of a positive prediction; 0.5 if ``topk`` is not given either.
         topk: Predict this many classes instead.
         init_cfg: Initialisation of the class vectors, e.g.
