@@ -16,7 +16,7 @@ from realmnet.reporting.curves import how_many
 from realmnet.reporting.style import INK, caption, paper_style, readable
 
 _CELL = 0.52  # inches
-_LINE = 12  # characters of a class name
+_LINE = 10  # characters of a class name, after which it is broken
 
 
 def confused_groups(predictions: Predictions) -> list[ClassGroup]:

@@ -82,7 +82,7 @@ def _meaning(schema: LabelSchema) -> str:
             f'| {group.label} | {kind} of {", ".join(group.classes)}{order}; {group.activation} |'
         )
     if schema.diagnosis:
-        rows.append(f'| diagnosis | {schema.disease}: any of {", ".join(schema.diagnosis)} |')
+        rows.append(f'| diagnosis | {schema.disease}, meant by {", ".join(schema.diagnosis)} |')
     return ''.join(f'\n{row}' for row in rows)
 
 

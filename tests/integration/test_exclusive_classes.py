@@ -42,7 +42,7 @@ param_scheduler = None
 train_cfg = dict(max_epochs=1)
 """
 #: What a text on these classes may not say.
-FOREIGN = re.compile(r'myop|staphylom|maculopath|PSMM|A0|S1', re.IGNORECASE)
+FOREIGN = re.compile(r'[Mm]yop|[Ss]taphylom|[Mm]aculopath|PSMM|\b(A0|S1)\b')
 
 
 @pytest.fixture(autouse=True)
