@@ -8,7 +8,8 @@ data_root = 'data/custom'
 classes = ['normal', 'high_myopia', 'pathologic_myopia']
 dataset = dict(
     type='LabelTableDataset',
-    # add diagnosis=[...] for the classes that mean the disease; their names alone mean nothing
+    # add diagnosis=[...] and disease='...' for the classes that mean the disease: their names
+    # alone mean nothing; groups=[...] where classes exclude each other (docs/training.md)
     schema=dict(name='custom', classes=classes, allow_empty=True),
     data_root=data_root,
     data_prefix='images',

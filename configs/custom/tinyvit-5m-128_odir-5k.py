@@ -9,8 +9,14 @@ data_root = 'data/odir-5k'
 classes = ['N', 'D', 'G', 'C', 'A', 'H', 'M']
 dataset = dict(
     type='LabelTableDataset',
-    # A picture whose only label was O has none left; M is pathologic myopia.
-    schema=dict(name='ODIR-5K', classes=classes, allow_empty=True, diagnosis=['M']),
+    # A picture whose only label was O has none left.
+    schema=dict(
+        name='ODIR-5K',
+        classes=classes,
+        allow_empty=True,
+        diagnosis=['M'],
+        disease='pathologic myopia',
+    ),
     data_root=data_root,
     data_prefix='{{$DATA:data}}/odir5k_256/images',
 )

@@ -14,8 +14,7 @@ LONGEST = 64
 SCORE = '_score'
 # In files of one column a class these would be columns or words that mean something else.
 _RESERVED = (
-    'filename', 'id', 'patient', 'eye', 'found', 'grade', 'staphyloma', 'uncertain', 'notice',
-    'all', 'micro',
+    'filename', 'id', 'patient', 'eye', 'found', 'uncertain', 'notice', 'all', 'micro',
 )  # fmt: skip
 # Columns of the tables of findings beside those of classes, groups and the disease.
 _OF_FINDINGS = (
@@ -53,7 +52,7 @@ def check_class_names(
     """  # noqa: E501
     start = f'{place}: ' if place else ''
     for name in classes:
-        if reason := _problem(name):
+        if reason := name_problem(name):
             raise InputError(
                 f'{start}the class name {reprlib.repr(name)} {reason}; rename the class'
             )
@@ -96,13 +95,18 @@ def check_columns(names: Sequence[str], what: str, place: str) -> None:
         realmnet.errors.InputError: mine: the group 'eye' is the name of another column; rename it
     """
     for name in names:
-        taken = name.replace(' ', '_').casefold() in _OF_FINDINGS
+        taken = name.replace(' ', '_').casefold() in (*_RESERVED, *_OF_FINDINGS)
         if reason := _form_problem(name) or ('is the name of another column' if taken else ''):
             raise InputError(f'{place}: {what} {reprlib.repr(name)} {reason}; rename it')
 
 
-def _problem(name: str) -> str:
-    """Say what is wrong with the name of a class; empty if nothing is."""
+def name_problem(name: str) -> str:
+    """Say what is wrong with the name of a class; empty if nothing is.
+
+    Example:
+        >>> name_problem('ID'), name_problem('PM')
+        ('is the name of another column', '')
+    """
     taken = name.casefold() in _RESERVED
     return _form_problem(name) or ('is the name of another column' if taken else '')
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
-from realmnet.curation.class_names import check_class_names, check_columns
+from realmnet.curation.class_names import check_class_names, check_columns, name_problem
 from realmnet.errors import InputError
 
 FILENAME = 'filename'
@@ -295,8 +295,8 @@ class LabelSchema:
     @property
     def disease_code(self) -> str:
         """The disease as a class: ``PM`` for pathologic myopia, initials of several words."""
-        initials = ''.join(part[0] for part in self.disease.split() if part[0].isalnum())
-        return initials.upper() if len(initials) > 1 else self.disease
+        initials = ''.join(part[0] for part in self.disease.split() if part[0].isalnum()).upper()
+        return self.disease if len(initials) < 2 or name_problem(initials) else initials
 
     def positions(self, group: ClassGroup) -> tuple[int, ...]:
         """Return where the classes of a group stand."""

@@ -32,7 +32,10 @@ def read_schema(text: str) -> LabelSchema:
         raise LabelTableError(f'{path}: not a readable JSON file ({error})') from None
     if not isinstance(fields, dict):
         raise LabelTableError(f'{path}: expected an object with name and classes')
-    return get_schema(fields)
+    try:
+        return get_schema(fields)
+    except LabelTableError as error:
+        raise LabelTableError(f'{path}: {error}') from None
 
 
 def add_schema_options(parser: argparse.ArgumentParser) -> None:

@@ -1,11 +1,12 @@
 """What a training would learn too late, said before its first epoch."""
 
 import logging
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmpretrain.registry import MODELS
 from model_files import NETWORK
 from PIL import Image
 
@@ -22,13 +23,14 @@ STEPS = [dict(type='LoadPicture'), dict(type='PackInputs')]
 def runner(tmp_path):
     """About to train on one picture of 64 px; ``classes`` and ``steps`` may be changed."""
 
-    def make(classes=('N', 'macular hole'), steps=STEPS, preprocessor=2, diagnosis=(), **backbone):
+    def make(
+        classes=('N', 'macular hole'), steps=STEPS, preprocessor=2, fields=MappingProxyType({}),
+        **backbone,
+    ):  # fmt: skip
         Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / 'a.png')
         header = ','.join(['filename', 'ID', *classes])
-        (tmp_path / 'a.csv').write_text(f'{header}\na.png,1{",0" * len(classes)}\n')
-        schema = dict(
-            name='mine', classes=list(classes), allow_empty=True, diagnosis=list(diagnosis)
-        )
+        (tmp_path / 'a.csv').write_text(f'{header}\na.png,1,1{",0" * (len(classes) - 1)}\n')
+        schema = dict(name='mine', classes=list(classes), allow_empty=True, **fields)
         data = dict(ann_file='a.csv', schema=schema, data_root=str(tmp_path), pipeline=steps)
         dataset = LabelTableDataset(**data)
         model = {**NETWORK, 'backbone': {**NETWORK['backbone'], **backbone}}
@@ -66,7 +68,8 @@ def test_pictures_of_another_size_are_refused(runner):
 
 def test_names_that_findings_cannot_tell_apart_are_refused(runner):
     with pytest.raises(InputError, match="two columns 'pathologic_myopia'"):
-        DescriptionHook().before_train(runner(('M', 'pathologic_myopia'), diagnosis=['M']))
+        fields = dict(diagnosis=['M'], disease='pathologic myopia')
+        DescriptionHook().before_train(runner(('M', 'pathologic_myopia'), fields=fields))
 
 
 def test_a_network_outside_the_list_is_trained_with_a_warning(runner, caplog):
@@ -80,6 +83,35 @@ def test_the_classes_of_both_splits_are_compared_before_the_first_epoch(runner):
     run.val_loop = SimpleNamespace(dataloader=other.train_dataloader)
     with pytest.raises(InputError, match=r"classes \['N', 'M'\], val_dataloader \['M', 'N'\]"):
         LabelOrderHook().before_train(run)
+
+
+def test_a_loss_that_contradicts_the_schema_is_refused_before_the_first_epoch(runner):
+    softmax = dict(groups=[dict(name='stage', classes=['N', 'M'], activation='softmax')])
+    sigmoid = dict(groups=[dict(name='stage', classes=['N', 'M'])])
+    cross, own = dict(type='GroupCrossEntropyLoss'), dict(type='CostSensitiveLoss')
+
+    def before(fields, head, loss, place='train'):
+        run = runner(('N', 'M'), fields=fields)
+        run.model.head = MODELS.build(dict(type=head, num_classes=2, in_channels=8, loss=loss))
+        run.test_dataloader = run.train_dataloader
+        getattr(LabelOrderHook(), f'before_{place}')(run)
+
+    before(softmax, 'GroupLinearHead', cross)
+    before(sigmoid, 'GroupLinearHead', own)
+    before({}, 'MultiLabelLinearClsHead', own)
+    with pytest.raises(
+        InputError,
+        match=r"schema 'mine' has softmax for the group \['N', 'M'\], but model\.head\.loss is "
+        r"CostSensitiveLoss.*GroupCrossEntropyLoss', groups=\[\[0, 1\]\]",
+    ):
+        before(softmax, 'GroupLinearHead', own, 'test')
+    for fields in (sigmoid, {}):
+        with pytest.raises(
+            InputError, match=r"GroupCrossEntropyLoss, which makes .*'N', 'M'\] exclude"
+        ):
+            before(fields, 'GroupLinearHead', cross)
+    with pytest.raises(InputError, match=r'which takes the sigmoid of every class; use GroupLine'):
+        before(softmax, 'MultiLabelLinearClsHead', cross, 'test')
 
 
 def test_the_number_of_classes_of_the_preprocessor_is_compared(runner):
