@@ -159,7 +159,7 @@ def scores_html(finding: Finding, description: ModelDescription) -> str:
 
 def _span(group: ClassGroup) -> str:
     *rest, last = group.classes
-    if group.ordered and len(rest) > 1:
+    if group.ordered and len(rest) > 2:
         return f'{rest[0]} to {last}'
     return f'{", ".join(rest)} and {last}'
 

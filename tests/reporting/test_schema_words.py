@@ -87,7 +87,7 @@ def test_one_scale_is_told_in_its_own_words():
         'Pathologic myopia no score 0.38, yes from 0.50 '
         'Stage H high myopia score 0.42 too close to call'
     )
-    assert 'Of N to P, the class with the highest score' in table
+    assert 'Of N, H and P, the class with the highest score' in table
     assert headline(refuse(finding, ['too dark'])) == 'ungradable'
 
 
