@@ -134,11 +134,12 @@ def _use_quick_data(
     if schema.classes == PSMM.classes:
         return
     classes = PSMM.classes[: schema.num_classes]
-    # a configuration merges dictionaries: what the other classes mean is taken back
-    meaning = dict(class_names=(), exclusive=(), diagnosis=())
+    del dataset['schema']  # else what the other classes mean is merged into the new one
+    if schema.softmax_groups:  # the columns do not exclude each other
+        model.head.loss = dict(type='CrossEntropyLoss', use_sigmoid=True)
     name = f'{len(classes)} columns of PSMM'
     dataset.update(
-        schema=dict(name=name, classes=classes, allow_empty=True, **meaning),
+        schema=dict(name=name, classes=classes, allow_empty=True),
         data_prefix='JPEGImages',
         ann_file=_LISTS[loader],
     )
