@@ -135,7 +135,7 @@ def _use_quick_data(
         return
     classes = PSMM.classes[: schema.num_classes]
     # a configuration merges dictionaries: what the other classes mean is taken back
-    meaning = dict(class_names=(), exclusive=(), diagnosis=())
+    meaning = dict(class_names=(), words=(), groups=(), diagnosis=(), disease='')
     name = f'{len(classes)} columns of PSMM'
     dataset.update(
         schema=dict(name=name, classes=classes, allow_empty=True, **meaning),
