@@ -19,7 +19,6 @@ from realmnet.errors import InputError
 from realmnet.reporting.findings_table import NOTICE, FindingRow, write_json
 from realmnet.reporting.picture_report import (
     METHOD_WORDS,
-    class_words,
     facts_html,
     legend_html,
     maps_html,
@@ -27,6 +26,7 @@ from realmnet.reporting.picture_report import (
     scores_html,
     write_picture_report,
 )
+from realmnet.reporting.style import in_words
 
 #: Seconds after which pictures in memory and reports in the temporary folder are forgotten.
 FORGET = 3600
@@ -129,7 +129,7 @@ class Page:
         return report, data
 
     def first_class(self, session: Session) -> str:
-        """Choose the class to explain first: the last found, which is the grade for PSMM."""
+        """Choose the class to explain first: the last found, which is the grade of PSMM."""
         finding = session.picture.finding
         return finding.found[-1] if finding.found else max(finding.scores, key=finding.scores.get)
 
@@ -144,7 +144,7 @@ class Page:
     def blocks(self) -> gr.Blocks:
         """Lay the page out."""
         about = self.examiner.description
-        classes = [(class_words(c, about), c) for c in about.classes]
+        classes = [(in_words(c, about.label_schema), c) for c in about.classes]
         methods = [(METHOD_WORDS.get(m, m), m) for m in self.examiner.methods]
         second = self.methods[1] if len(self.methods) == 2 else NO_METHOD
         with gr.Blocks(

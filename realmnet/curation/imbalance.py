@@ -118,14 +118,15 @@ def label_set_codes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def label_set_name(row: np.ndarray, schema: LabelSchema) -> str:
-    """Name a label set by its classes: ``S0A1`` with exclusive groups, else ``D+G``.
+    """Name a label set by its classes: ``S0A1`` where each is of an exclusive group, else ``D+G``.
 
     Args:
         row: 0/1 vector of shape (C,).
         schema: Gives the class names.
     """
     names = [name for name, on in zip(schema.classes, row, strict=True) if on]
-    return ('' if schema.exclusive else '+').join(names) or '(none)'
+    grouped = {name for group in schema.exclusive for name in group}
+    return ('' if set(schema.classes) <= grouped else '+').join(names) or '(none)'
 
 
 def label_set_counts(labels: np.ndarray, schema: LabelSchema) -> dict[str, int]:

@@ -213,8 +213,8 @@ def verify_pictures(
 def agreement(first: LabelTable, second: LabelTable) -> dict[str, float]:
     """Cohen's kappa between two readers' tables of the same pictures.
 
-    Unweighted per class, and for each exclusive group of the schema on the chosen label; a
-    group of more than two labels is graded and weighted quadratically.
+    Unweighted per class, and for each exclusive group of the schema on the chosen label; an
+    ordered group of more than two labels is weighted quadratically.
 
     Args:
         first: One reader.
@@ -257,10 +257,12 @@ def agreement(first: LabelTable, second: LabelTable) -> dict[str, float]:
 
     for column, name in enumerate(first.schema.classes):
         result[name] = kappa(a[:, column], b[:, column])
-    for group in first.schema.exclusive:
-        columns = [first.schema.classes.index(name) for name in group]
-        weights = 'quadratic' if len(group) > 2 else None
-        result[f'{group[0]}-{group[-1]}'] = kappa(
+    for group in first.schema.groups:
+        if not group.exclusive:
+            continue
+        columns = list(first.schema.positions(group))
+        weights = 'quadratic' if group.ordered and len(columns) > 2 else None
+        result[f'{group.classes[0]}-{group.classes[-1]}'] = kappa(
             a[:, columns].argmax(1), b[:, columns].argmax(1), weights
         )
     return result

@@ -199,7 +199,9 @@ class ModelDescription:
         if self.meaning is None:
             known = schema_of(self.classes, self.schema, self.diagnosis, EARLIER_DISEASE)
             names = LabelSchema(self.schema, self.classes, self.class_names).class_names
-            words = () if known.words == known.class_names else known.words
+            theirs = zip(known.classes, known.class_names, known.words, names, strict=True)
+            # a name of its own is also the class in words
+            words = tuple(w if name in (c, read) else name for c, read, w, name in theirs)
             return replace(known, class_names=names, words=words)
         if not isinstance(self.meaning, Mapping):
             raise InputError(f'meaning must be an object, got {reprlib.repr(self.meaning)}')

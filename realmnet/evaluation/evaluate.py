@@ -379,8 +379,8 @@ def _diagnosis_note(predictions: Predictions) -> list[str]:
         return []
     if schema.diagnosis:
         return [
-            "The classes are PSMM's seven, so its diagnosis is taken: pathologic myopia is any of "
-            f'{", ".join(schema.diagnosis)}.'
+            f"The classes are {schema.name}'s seven, so its diagnosis is taken: {schema.disease} "
+            f'is any of {", ".join(schema.diagnosis)}.'
         ]
     return ['No diagnosis: the predictions do not say which classes mean a disease.']
 

@@ -193,7 +193,7 @@ def _heat_maps(part: Part, results: Results) -> tuple[Drawn, str, bool]:
     footer = f'Grad-CAM++ of RealMNet: heat shows what the model uses. {NOTICE}'
     if record.synthetic:
         footer = f'{MARK} {footer}'
-    figure = explanation_sheet(rows, trained.schema.classes, footer)
+    figure = explanation_sheet(rows, trained.schema.classes, trained.schema, footer)
     return Drawn([], {'fig_5': figure}), f'of {checkpoint}', record.synthetic
 
 

@@ -26,8 +26,6 @@ from realmnet.explain.localisation import (
 )
 from realmnet.explain.methods import Explainer
 
-#: Classes whose synthetic lesions are judged. Tessellation (A1) has a mask too, of half the pole.
-LESIONS = ('S1', 'A2', 'A3', 'A4')
 BASELINE = 'mean training mask'
 _BATCH = 16
 
@@ -117,7 +115,7 @@ def localise(
     root: Path,
     train_root: Path,
     split: str = 'test',
-    classes: Sequence[str] = LESIONS,
+    classes: Sequence[str] | None = None,
     tolerance: float = 0.0,
     curves: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -133,7 +131,8 @@ def localise(
         root: The synthetic data set.
         train_root: The one whose training masks make the baseline: that of the training.
         split: ``val`` (to choose settings) or ``test``.
-        classes: Classes with masks.
+        classes: Classes with masks; where left out, those that mean the disease. (Tessellation of
+            PSMM, which does not, has a mask too, of half the pole.)
         tolerance: Of the pointing game, in pixels.
         curves: Compute deletion and insertion too, with the score of the class.
         progress: Called with pictures done and their number, summed over the classes.
@@ -148,7 +147,12 @@ def localise(
     for folder in (root, train_root):
         if read_record(folder) is None:
             raise InputError(f'{folder}: not a synthetic data set, synthetic.json is missing')
-    known = trained.schema.classes
+    known, classes = trained.schema.classes, tuple(classes or trained.schema.diagnosis)
+    if not classes:
+        raise InputError(
+            f'schema {trained.schema.name!r} says of no class that it means a disease; name the '
+            'classes whose lesions are judged'
+        )
     without = [c for c in classes if c not in known or not (root / MASKS / c).is_dir()]
     if without:
         raise InputError(f'class {without[0]} has no lesion masks in {root}')
@@ -188,7 +192,7 @@ def localise(
             done += len(rows)
             if progress:
                 progress(done, total)
-    return Localisation(tuple(classes), table.patients, **values)
+    return Localisation(classes, table.patients, **values)
 
 
 def _mean_training_mask(root: Path, name: str, train: LabelTable, index: int) -> np.ndarray:

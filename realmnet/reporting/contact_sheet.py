@@ -138,15 +138,26 @@ def headline(finding: Finding) -> str:
         'M .90'
         >>> headline(Finding(schema, {'N': 0.2, 'M': 0.1}))
         'none (N .20)'
+        >>> side = dict(name='side', classes=('R', 'L'))
+        >>> schema = LabelSchema('eyes', ('R', 'L'), ('right', 'left'), (side,))
+        >>> headline(Finding(schema, {'R': 0.9, 'L': 0.1}, ('R',)))
+        'R right'
     """
     if finding.ungradable:
         return 'ungradable'
-    if finding.grade is not None:
-        staphyloma = {True: ' · staphyloma', False: ' · no staphyloma', None: ''}
-        return readable(finding.grade) + staphyloma[finding.staphyloma]
-    best = sorted(finding.found, key=lambda c: -finding.scores[c])
+    schema, groups = finding.schema, finding.groups
+    parts = []
+    for group in schema.decisions:
+        if group.name in groups and group.tells_presence:
+            parts.append(group.name if finding.present(group.name) else f'no {group.name}')
+        elif group.name in groups:
+            parts.append(readable(groups[group.name], schema))
+    others = [name for name in finding.found if name not in groups.values()]
+    best = sorted(others, key=lambda c: -finding.scores[c])
     if best:
-        return '  '.join(f'{c} {_short(finding.scores[c])}' for c in best)
+        parts.append('  '.join(f'{c} {_short(finding.scores[c])}' for c in best))
+    if parts:
+        return ' · '.join(parts)
     top = max(finding.scores, key=finding.scores.get)
     return f'none ({top} {_short(finding.scores[top])})'
 

@@ -53,7 +53,7 @@ def ranking_curves(
     x, y, metric = _AXES[kind]
     values = {name: class_metrics(p.truth, p.scores)[metric] for name, p in sets.items()}
     first = next(iter(sets.values()))
-    classes, positives = first.classes, first.truth.sum(0)
+    classes, positives, schema = first.classes, first.truth.sum(0), first.schema
     chosen = {name: (thresholds or {}).get(name) for name in sets}
     cuts = {name: cuts_of(chosen[name], classes) for name in sets}
     with paper_style():
@@ -63,7 +63,7 @@ def ranking_curves(
             axes = figure.subplots()
             for c, label in enumerate(classes):
                 value = values[name][c]
-                text = f'{readable(label)}  {_digits(value)}  ({positives[c]:,})'
+                text = f'{readable(label, schema)}  {_digits(value)}  ({positives[c]:,})'
                 colour = COLOURS[c % len(COLOURS)]
                 _curve(axes, predictions, c, kind, colour, text, cuts[name][c])
             _finish(axes, kind, x, y)
@@ -86,7 +86,7 @@ def ranking_curves(
                 colour = COLOURS[i % len(COLOURS)]
                 _curve(panels[c], predictions, c, kind, colour, _digits(value), cuts[name][c])
             _finish(panels[c], kind, x if c >= len(classes) - 4 else '', y if c % 4 == 0 else '')
-            panels[c].set_title(f'{readable(label)} ({positives[c]:,})')
+            panels[c].set_title(f'{readable(label, schema)} ({positives[c]:,})')
             corner = 'lower right' if kind == 'roc' else 'lower left'
             panels[c].legend(title=metric, loc=corner, handlelength=1.2, alignment='left',
                              borderaxespad=0.2, frameon=True, framealpha=0.7,
@@ -188,7 +188,7 @@ def calibration_curves(sets: Mapping[str, Predictions], bins: int = 10) -> Figur
         The figure.
     """
     first = next(iter(sets.values()))
-    classes = first.classes
+    classes, schema = first.classes, first.schema
     errors = {name: class_metrics(p.truth, p.scores)['calibration'] for name, p in sets.items()}
     with paper_style():
         figure, panels = grid_of(len(classes), 1.8, 2.1)
@@ -209,9 +209,9 @@ def calibration_curves(sets: Mapping[str, Predictions], bins: int = 10) -> Figur
             unit_square(axes, 'mean score' if c >= len(classes) - 4 else '',
                         'share present' if c % 4 == 0 else '')  # fmt: skip
             if len(sets) == 1:
-                axes.set_title(f'{readable(label)}, error {text}')
+                axes.set_title(f'{readable(label, schema)}, error {text}')
                 continue
-            axes.set_title(readable(label))
+            axes.set_title(readable(label, schema))
             axes.legend(title='error', loc='upper left', handlelength=1.2, alignment='left',
                         borderaxespad=0.2, frameon=True, framealpha=0.7,
                         edgecolor='none')  # fmt: skip

@@ -40,7 +40,7 @@ def draw_class_counts(counts: pd.DataFrame, schema: LabelSchema) -> Figure:
         top = 10 ** np.ceil(np.log10(max(10, counts.to_numpy().max())) + 0.4)
         for axis, (name, row) in zip(axes, counts.iterrows(), strict=False):
             places = np.arange(len(row))
-            axis.barh(places, np.maximum(row, 0.5), color=class_colours(schema.classes),
+            axis.barh(places, np.maximum(row, 0.5), color=class_colours(schema),
                       edgecolor='#333333', linewidth=0.4, height=0.78)  # fmt: skip
             for place, value in zip(places, row, strict=True):
                 axis.annotate(f'{value:,}', (max(value, 0.5), place), (2, 0), va='center',
@@ -61,7 +61,7 @@ def draw_class_counts(counts: pd.DataFrame, schema: LabelSchema) -> Figure:
 
 
 def draw_flows(flows: Mapping[str, np.ndarray], schema: LabelSchema) -> Figure:
-    """Draw how staphyloma and maculopathy occur together, as Sankey diagrams (Fig. 2b).
+    """Draw how the classes of two groups occur together, as Sankey diagrams (Fig. 2b).
 
     Bands are as wide as the number of images; each side adds up to all images of the source.
 
@@ -171,7 +171,7 @@ def _draw_sankey(axis, flow: np.ndarray, schema: LabelSchema) -> None:
     """Draw the bands of one source on an empty axis."""
     groups = schema.exclusive
     place = {name: i for i, name in enumerate(schema.classes)}
-    colours = class_colours(schema.classes)
+    colours = class_colours(schema)
     total, gap, width = flow.sum(), 0.035, 0.045
     sides = [flow.sum(1) / total, flow.sum(0) / total]
     starts = []

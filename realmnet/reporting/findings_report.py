@@ -10,6 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from realmnet.curation.label_schema import ClassGroup
 from realmnet.deployment.description import ModelDescription
 from realmnet.evaluation.findings import Finding, UnitFinding, Units
 from realmnet.reporting.contact_sheet import headline, thumbnail_path
@@ -106,7 +107,6 @@ def _cards(description: ModelDescription, summary: Summary, problems: list) -> I
 
 def _bars(description: ModelDescription, summary: Summary) -> Iterator[str]:
     """Draw how often each class was found."""
-    names = dict(zip(description.classes, description.class_names, strict=True))
     yield '<section><h2>Found in how many pictures</h2>'
     if summary.ungradable:
         reasons = ', '.join(f'{reason} {n:,}' for reason, n in summary.reasons.most_common())
@@ -118,7 +118,7 @@ def _bars(description: ModelDescription, summary: Summary) -> Iterator[str]:
     for name in description.classes:
         number = summary.found[name]
         share = 100 * number / max(1, summary.gradable)
-        label = f'{name} {names[name]}' if names[name] != name else name
+        label = readable(name, description.label_schema)
         yield (
             f'<tr><th>{html.escape(label)}</th><td><i style="width:{share:.1f}%"></i></td>'
             f'<td class="n">{number:,}</td><td class="n">{share:.1f} %</td></tr>'
@@ -132,7 +132,8 @@ def _units(units: Units, unit: str) -> Iterator[str]:
     if not rows:
         return
     number = len(rows) + sum(1 for _ in findings)
-    told = any(row.grade is not None for row in rows)
+    schema = rows[0].schema
+    told = [g for g in schema.decisions if any(g.name in row.groups for row in rows)]
     yield f'<details><summary>By {unit} ({number:,})</summary>'
     if units.unnamed[unit]:
         yield (
@@ -140,12 +141,13 @@ def _units(units: Units, unit: str) -> Iterator[str]:
             f'tell the {unit}.</p>'
         )
     yield f'<table class="rows"><thead><tr><th>{unit}</th><th class="n">pictures</th>'
-    yield '<th>worst grade</th><th>staphyloma</th>' if told else ''
-    yield '<th>pathologic myopia</th></tr></thead><tbody>'
+    for group in told:
+        yield f'<th>{"" if group.tells_presence else "worst "}{html.escape(group.name)}</th>'
+    yield f'<th>{html.escape(schema.disease)}</th></tr></thead><tbody>'
     for row in rows:
         yield f'<tr><td>{html.escape(row.name)}</td><td class="n">{row.images}</td>'
-        if told:
-            yield f'<td>{readable(row.grade or "")}</td><td>{_word(row.staphyloma)}</td>'
+        for group in told:
+            yield f'<td>{html.escape(_worst(row, group))}</td>'
         refused = f'{row.ungradable} ungradable' if row.gradable else 'ungradable'
         note = f'<span class="u">{refused}</span>' if row.ungradable else ''
         yield f'<td>{_diagnosis(row, row.uncertain)}{note}</td></tr>\n'
@@ -166,7 +168,8 @@ def _pictures(
         'Amber: too close to call.</p><table class="rows"><thead><tr><th></th>'
         '<th>picture</th><th>finding</th>'
     )
-    yield '' if summary.disease is None else '<th>pathologic myopia</th>'
+    disease = html.escape(description.label_schema.disease)
+    yield '' if summary.disease is None else f'<th>{disease}</th>'
     yield ''.join(f'<th class="s">{html.escape(c)}</th>' for c in description.classes)
     yield '</tr></thead><tbody>'
     for number, (name, finding, content) in enumerate(islice(findings, MOST_ROWS)):
@@ -216,12 +219,16 @@ def _score(name: str, finding: Finding) -> str:
 
 
 def _diagnosis(finding: Finding | UnitFinding, uncertain: bool) -> str:
-    if finding.pathologic_myopia is None:
+    if finding.disease is None:
         return ''
-    kind = 'yes' if finding.pathologic_myopia else 'no'
+    kind = 'yes' if finding.disease else 'no'
     mark = ' <span class="q">?</span>' if uncertain else ''
     return f'<b class="{kind}">{kind}</b> {finding.diagnosis_score:.2f}{mark}'
 
 
-def _word(value: bool | None) -> str:
-    return {True: 'yes', False: 'no', None: ''}[value]
+def _worst(unit: UnitFinding, group: ClassGroup) -> str:
+    if group.name not in unit.groups:
+        return ''
+    if group.tells_presence:
+        return 'yes' if unit.present(group.name) else 'no'
+    return readable(unit.groups[group.name], unit.schema)

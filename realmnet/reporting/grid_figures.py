@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from realmnet.curation.label_schema import schema_of
 from realmnet.evaluation.evaluate import evaluate
 from realmnet.evaluation.metric_records import metric_of, names_shown
 from realmnet.evaluation.predictions import Predictions
@@ -105,9 +106,9 @@ def radar_figure(
     Returns:
         The figure.
     """
-    names = names or {}
+    names, schema = names or {}, schema_of(classes)
     done = evaluate(predictions, bootstrap, diagnosis='') if predictions else None
-    plots = {m: [(names.get(c, readable(c)), m, c) for c in classes] for m in metrics}
+    plots = {m: [(names.get(c, readable(c, schema)), m, c) for c in classes] for m in metrics}
     mean = [metric_of(m).mean for m in metrics]
     plots['mean'] = [(heading(m), m, '') for m in mean]
     with paper_style():

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from realmnet.curation.label_schema import LabelSchema
 from realmnet.reporting.style import INK, paper_style, readable
 
 COLOUR_MAP = 'turbo'
@@ -71,7 +72,11 @@ def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def explanation_sheet(
-    rows: Sequence[ExplainedPicture], classes: Sequence[str], footer: str = '', title: str = ''
+    rows: Sequence[ExplainedPicture],
+    classes: Sequence[str],
+    schema: LabelSchema,
+    footer: str = '',
+    title: str = '',
 ) -> Figure:
     """Draw the sheet of the paper's figure 5: a picture a row, a class a column.
 
@@ -82,6 +87,7 @@ def explanation_sheet(
     Args:
         rows: The pictures.
         classes: Classes of the columns; a picture without a map of one leaves the place empty.
+        schema: What the classes mean.
         footer: Below the sheet; long lines are broken.
         title: Above the sheet.
 
@@ -104,13 +110,13 @@ def explanation_sheet(
                 axes.set(xticks=[], yticks=[])
                 axes.spines[:].set_visible(False)
                 if i == 0:
-                    heading = readable(name) if name else 'Samples'
+                    heading = readable(name, schema) if name else 'Samples'
                     figure.text(
                         (j + 0.5) * side / wide, 1 - (top - 0.03) / high, heading, ha='center',
                         va='bottom', fontsize=7.5, weight='bold', color=INK,
                     )  # fmt: skip
                 if name is None:
-                    _sample(axes, row)
+                    _sample(axes, row, schema)
                 elif name in row.maps:
                     _panel(axes, row, name)
         if title:
@@ -119,11 +125,12 @@ def explanation_sheet(
     return figure
 
 
-def _sample(axes: Axes, row: ExplainedPicture) -> None:
+def _sample(axes: Axes, row: ExplainedPicture, schema: LabelSchema) -> None:
     axes.imshow(row.picture)
     parts = []
     if row.truth is not None:
-        parts.append(' + '.join(readable(c) for c in row.scores if c in row.truth) or 'none')
+        present = [readable(c, schema) for c in row.scores if c in row.truth]
+        parts.append(' + '.join(present) or 'none')
     if row.method:
         parts.append(row.method)
     axes.set_title(', '.join(parts), fontsize=5.8, pad=2, color=INK)

@@ -107,7 +107,7 @@ def mistakes_figure(
         raise InputError(
             f'no decision is wrong, there is no mistake to show ({threshold_note(thresholds)})'
         )
-    cuts = cuts_of(thresholds, predictions.classes)
+    cuts, schema = cuts_of(thresholds, predictions.classes), predictions.schema
     wrong = int((_distance(predictions, thresholds) >= 0).sum())
     columns = min(4, len(found))
     rows = -(-len(found) // columns)
@@ -125,7 +125,7 @@ def mistakes_figure(
             ]
             word, sign = ('missed', '<') if predictions.truth[row, c] else ('claimed', '≥')
             axes.set_title(
-                f'{word} {readable(predictions.classes[c])}: '
+                f'{word} {readable(predictions.classes[c], schema)}: '
                 f'{predictions.scores[row, c]:.2f} {sign} {cuts[c]:.2f}',
                 fontsize=7, color='#9C2A00' if word == 'missed' else '#00507A',
             )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from realmnet.curation.label_schema import LabelSchema
 from realmnet.deployment.description import ModelDescription
 from realmnet.errors import InputError
 from realmnet.evaluation.metric_records import METRICS
@@ -57,6 +58,8 @@ def model_card(
         parameters=f'{parameters:,}',
         preprocessing=_preprocessing(description),
         classes=', '.join(_readable(description)),
+        meaning=_meaning(description.label_schema),
+        use=_use(description.label_schema),
         training=_training(description),
         thresholds=f'{_recalibration(description)}{_thresholds(description)}',
         metrics=_performance(evaluation, description),
@@ -68,6 +71,26 @@ def model_card(
 def _readable(description: ModelDescription) -> list[str]:
     pairs = zip(description.classes, description.class_names, strict=True)
     return [c if c == n else f'{c} ({n})' for c, n in pairs]
+
+
+def _meaning(schema: LabelSchema) -> str:
+    """Rows on what the classes mean."""
+    rows = []
+    for group in schema.groups:
+        kind = 'exactly one' if group.exclusive else 'any'
+        order = ', in rising severity' if group.ordered and not group.tells_presence else ''
+        rows.append(
+            f'| {group.label} | {kind} of {", ".join(group.classes)}{order}; {group.activation} |'
+        )
+    if schema.diagnosis:
+        rows.append(f'| diagnosis | {schema.disease}, meant by {", ".join(schema.diagnosis)} |')
+    return ''.join(f'\n{row}' for row in rows)
+
+
+def _use(schema: LabelSchema) -> str:
+    if not schema.intended_use:
+        return f'Research on {schema.modality}' if schema.modality else 'Research'
+    return schema.intended_use + (f' in {schema.modality}' if schema.modality else '')
 
 
 def _preprocessing(description: ModelDescription) -> str:
@@ -113,8 +136,9 @@ def _thresholds(description: ModelDescription) -> str:
     rule = chosen.rule
     if chosen.required is not None:
         rule = f'{rule} of at least {chosen.required:g}'
+    disease = description.label_schema.disease
     rows = [[name, value] for name, value in chosen.values.items()]
-    rows += [[f'pathologic myopia, by {unit} ({chosen.diagnosis_rule})', value]
+    rows += [[f'{disease}, by {unit} ({chosen.diagnosis_rule})', value]
              for unit, value in chosen.diagnosis.items()]  # fmt: skip
     table = lay_out(['decision', 'threshold'], rows, 'markdown')
     undefined = ', '.join(chosen.undefined)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from realmnet.curation.label_schema import schema_of
 from realmnet.evaluation.comparison import Difference, compare, holm
 from realmnet.evaluation.evaluate import Evaluation, evaluate
 from realmnet.evaluation.metric_records import metric_of
@@ -99,7 +100,7 @@ def class_value_tables(
         if progress:
             progress(number, len(runs))
     entries = [_entry(name, cells.get(name), bool(done[name])) for name in names]
-    tables = []
+    tables, schema = [], schema_of(classes)
     for metric, number in _NUMBERS.items():
         theirs = class_cells(metric)
         rows = []
@@ -110,7 +111,7 @@ def class_value_tables(
             'The published mean is that of the printed class values.',
             *sweep_notes(entries),
         ]
-        header = ['Model', '', *map(readable, classes), 'mean']
+        header = ['Model', '', *(readable(c, schema) for c in classes), 'mean']
         tables.append(Table(f'table_{number}', marked(title, entries), header, rows, notes))
     return tables
 

@@ -14,25 +14,16 @@ import matplotlib as mpl
 import numpy as np
 
 import realmnet
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_schema import ClassGroup
 from realmnet.curation.outputs import write_whole
 from realmnet.deployment.description import ModelDescription
-from realmnet.evaluation.decoding import exclusive_groups, thresholds_of
+from realmnet.evaluation.decoding import thresholds_of
 from realmnet.evaluation.findings import Finding
 from realmnet.evaluation.thresholds import DEFAULT
 from realmnet.reporting.findings_table import NOTICE
 from realmnet.reporting.heat_maps import COLOUR_MAP, overlay
+from realmnet.reporting.style import in_words
 
-#: Classes of PSMM in words, as the paper writes them.
-WORDS = {
-    'S0': 'no posterior staphyloma',
-    'S1': 'posterior staphyloma',
-    'A0': 'no myopic retinal lesion',
-    'A1': 'tessellated fundus only',
-    'A2': 'diffuse chorioretinal atrophy',
-    'A3': 'patchy chorioretinal atrophy',
-    'A4': 'macular atrophy',
-}
 METHOD_WORDS = {
     'gradcam': 'Grad-CAM',
     'gradcam++': 'Grad-CAM++',
@@ -49,22 +40,6 @@ _FOLDER = Path(__file__).parent
 def style() -> str:
     """Return the ``<style>`` element that all pieces need, inside an element of class ``rm``."""
     return (_FOLDER / 'picture_style.html').read_text(encoding='utf-8')
-
-
-def class_words(name: str, description: ModelDescription) -> str:
-    """Name a class in words: ``A2 diffuse chorioretinal atrophy``.
-
-    Args:
-        name: The class.
-        description: The model's, whose readable name is taken unless its classes are PSMM's.
-    """
-    names = dict(zip(description.classes, description.class_names, strict=True))
-    mine = names[name]
-    published = dict(zip(PSMM.classes, PSMM.class_names, strict=True)).get(name)
-    of_psmm = description.label_schema.exclusive == PSMM.exclusive
-    if of_psmm and mine in (name, published):
-        return f'{name} {WORDS[name]}'
-    return name if mine == name else f'{name} {mine}'
 
 
 def model_words(name: str, description: ModelDescription) -> str:
@@ -90,7 +65,7 @@ def model_words(name: str, description: ModelDescription) -> str:
 
 
 def facts_html(finding: Finding, description: ModelDescription) -> str:
-    """Say the diagnosis, grade and staphyloma, and what is too close to call.
+    """Say the diagnosis, the class of each exclusive group, and what is too close to call.
 
     Args:
         finding: Of the picture.
@@ -109,18 +84,20 @@ def facts_html(finding: Finding, description: ModelDescription) -> str:
         cut = chosen.diagnosis.get('image', DEFAULT) if chosen else DEFAULT
         note = f'score {finding.diagnosis_score:.2f}, yes from {cut:.2f}'
         disease = finding.schema.disease
-        title = html.escape(disease[:1].upper() + disease[1:])
+        title = disease[:1].upper() + disease[1:]
         facts.append(_yes_no(title, disease, finding.disease, note, finding))
-    if finding.grade is not None:
-        note = f'score {finding.scores[finding.grade]:.2f}'
-        words = class_words(finding.grade, description)
-        facts.append(_fact('Myopic maculopathy', words, note, 'grade', finding))
-    if finding.staphyloma is not None:
-        note = f'score {finding.scores["S1"]:.2f} against {finding.scores["S0"]:.2f}'
-        facts.append(
-            _yes_no('Posterior staphyloma', 'staphyloma', finding.staphyloma, note, finding)
-        )
+    facts += [_group(finding, g) for g in finding.schema.decisions if g.name in finding.groups]
     return f'<dl class="facts">{"".join(facts)}</dl>' if facts else ''
+
+
+def _group(finding: Finding, group: ClassGroup) -> str:
+    if group.tells_presence:
+        absent, present = (finding.scores[name] for name in group.classes)
+        note, here = f'score {present:.2f} against {absent:.2f}', finding.present(group.name)
+        return _yes_no(group.words, group.name, here, note, finding)
+    chosen = finding.groups[group.name]
+    note = f'score {finding.scores[chosen]:.2f}'
+    return _fact(group.words, in_words(chosen, finding.schema), note, group.name, finding)
 
 
 def _yes_no(title: str, decision: str, value: bool, note: str, finding: Finding) -> str:
@@ -137,7 +114,7 @@ def _fact(
     if decision in finding.uncertain:
         kind, close = 'unsure', ' <span class="close">too close to call</span>'
     return (
-        f'<div class="{kind}"><dt>{title}</dt><dd><b>{html.escape(value)}</b> '
+        f'<div class="{kind}"><dt>{html.escape(title)}</dt><dd><b>{html.escape(value)}</b> '
         f'<span>{html.escape(note)}</span>{close}</dd></div>'
     )
 
@@ -151,32 +128,41 @@ def scores_html(finding: Finding, description: ModelDescription) -> str:
     """
     values = description.thresholds.values if description.thresholds else {}
     cuts = thresholds_of(values, description.classes)
-    groups = exclusive_groups(description.label_schema)
-    rows = []
+    schema = description.label_schema
+    rows, before = [], schema.group_of(description.classes[0])
     for name, cut in zip(description.classes, cuts, strict=True):
         score, found = finding.scores[name], name in finding.found
         kinds = ['found'] if found else []
-        kinds += ['first'] if any(name == group[0] for group in groups[1:]) else []
+        group = schema.group_of(name)
+        kinds += [] if group == before else ['first']
+        before = group
         close = ' <span class="close">?</span>' if name in finding.uncertain else ''
         mark = '<span title="found" aria-label="found">●</span> ' if found else ''
         rows.append(
             f'<tr class="{" ".join(kinds)}"><th scope="row">{mark}'
-            f'{html.escape(class_words(name, description))}{close}</th>'
+            f'{html.escape(in_words(name, schema))}{close}</th>'
             f'<td class="bar"><div class="track"><i style="width:{100 * score:.1f}%"></i>'
             f'<u style="left:{100 * cut:.1f}%"></u></div></td>'
             f'<td class="n">{score:.3f}</td><td class="n cut">{cut:.2f}</td></tr>'
         )
     note = '● found. The tick in a bar is the threshold.'
-    if groups:
+    if groups := [_span(group) for group in schema.groups if group.exclusive]:
         note += (
-            ' Of S0 and S1, and of A0 to A4, the class with the highest score counts as found; '
+            f' Of {", and of ".join(groups)}, the class with the highest score counts as found; '
             'there the threshold is only for comparison.'
         )
     return (
         '<table><thead><tr><th>Class</th><th></th><th class="n">score</th>'
         f'<th class="n cut">threshold</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
-        f'<p class="small">{note}</p>'
+        f'<p class="small">{html.escape(note, quote=False)}</p>'
     )
+
+
+def _span(group: ClassGroup) -> str:
+    *rest, last = group.classes
+    if group.ordered and len(rest) > 2:
+        return f'{rest[0]} to {last}'
+    return f'{", ".join(rest)} and {last}'
 
 
 def maps_html(
@@ -195,7 +181,7 @@ def maps_html(
         finding: Of the picture.
         description: The model's.
     """
-    words = html.escape(class_words(name, description))
+    words = html.escape(in_words(name, description.label_schema))
     figures = [_figure(picture, 'Picture', 'as the network sees it')]
     for method, values in heat.items():
         note = '' if values.any() else 'no place speaks for this class'

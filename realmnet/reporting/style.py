@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_schema import LabelSchema
 from realmnet.curation.synthetic_marks import MARK
 from realmnet.errors import InputError
 
@@ -20,12 +22,10 @@ from realmnet.errors import InputError
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000', '#7F7F7F')
 INK, FAINT = '#222222', '#BBBBBB'
 _CHARACTERS = 21  # of a caption, an inch
-#: Colours of the classes of PSMM: staphyloma in blues, maculopathy from pale to dark red. They
-#: stay apart for colour-blind readers and in grey print.
-CLASS_COLOURS = {
-    'S0': '#9ecae1', 'S1': '#08519c',
-    'A0': '#fdd9b5', 'A1': '#fdae6b', 'A2': '#f16913', 'A3': '#c1370a', 'A4': '#67000d',
-}  # fmt: skip
+#: Absent and present in blues, a scale from pale to dark red: they stay apart for colour-blind
+#: readers and in grey print.
+_ABSENT_PRESENT = ('#9ecae1', '#08519c')
+_SCALE = ('#fdd9b5', '#fdae6b', '#f16913', '#c1370a', '#67000d')
 
 _STYLE = {
     'font.family': 'DejaVu Sans',
@@ -134,28 +134,64 @@ def save_figure(figure: Figure, folder: str | os.PathLike, name: str) -> list[Pa
     return [save(figure, Path(folder, f'{name}.{suffix}'), dpi=300) for suffix in ('pdf', 'png')]
 
 
-def class_colours(classes: tuple[str, ...]) -> list[str]:
-    """Give each class a colour.
+def class_colours(schema: LabelSchema) -> list[str]:
+    """Give each class a colour by its group.
+
+    Absent and present are blue, an ordered group runs from pale to dark red, and other classes
+    take :data:`COLOURS` by their place.
 
     Args:
-        classes: Names as in the schema.
+        schema: Of the classes.
 
     Example:
-        >>> class_colours(('S0', 'S1'))
-        ['#9ecae1', '#08519c']
+        >>> class_colours(LabelSchema('x', ('a', 'b')))
+        ['#0072B2', '#D55E00']
+        >>> stage = dict(name='stage', classes=('N', 'H', 'P'), ordered=True)
+        >>> class_colours(LabelSchema('PALM', ('N', 'H', 'P'), groups=(stage,)))
+        ['#fdd9b5', '#f16913', '#67000d']
     """
-    return [CLASS_COLOURS.get(name, COLOURS[i % len(COLOURS)]) for i, name in enumerate(classes)]
+    colours = [COLOURS[i % len(COLOURS)] for i in range(schema.num_classes)]
+    for group in schema.groups:
+        if group.ordered:
+            shades = _ABSENT_PRESENT if group.tells_presence else _ramp(len(group.classes))
+            for place, shade in zip(schema.positions(group), shades, strict=True):
+                colours[place] = shade
+    return colours
 
 
-def readable(name: str) -> str:
-    """Class with its readable name where the schema has one: ``A4 MA``.
+def _ramp(number: int) -> list[str]:
+    """Take colours from :data:`_SCALE` at equal distances, with both ends."""
+    places = np.linspace(0, len(_SCALE) - 1, number)
+    channels = np.array([to_rgb(colour) for colour in _SCALE]).T
+    known = np.arange(len(_SCALE))
+    return [to_hex(rgb) for rgb in np.array([np.interp(places, known, c) for c in channels]).T]
+
+
+def readable(name: str, schema: LabelSchema) -> str:
+    """Class with its readable name where the schema has another one: ``A4 MA``.
 
     Example:
-        >>> readable('A4'), readable('M')
-        ('A4 MA', 'M')
+        >>> schema = LabelSchema('x', ('N', 'high_myopia'), ('normal', 'high myopia'))
+        >>> readable('N', schema), readable('high_myopia', schema)
+        ('N normal', 'high myopia')
     """
-    names = dict(zip(PSMM.classes, PSMM.class_names, strict=True))
-    return f'{name} {names[name]}' if name in names else name
+    return _explained(name, schema.class_names[schema.classes.index(name)])
+
+
+def in_words(name: str, schema: LabelSchema) -> str:
+    """Class with its description: ``A4 macular atrophy``.
+
+    Example:
+        >>> in_words('b', LabelSchema('x', ('a', 'b'), words=('normal', 'b of both eyes')))
+        'b of both eyes'
+    """
+    return _explained(name, schema.words[schema.classes.index(name)])
+
+
+def _explained(name: str, words: str) -> str:
+    """Name and words, the words alone where they begin with the name."""
+    mine = name.replace('_', ' ').casefold().split()
+    return words if words.casefold().split()[: len(mine)] == mine else f'{name} {words}'
 
 
 def unit_square(axes: Axes, x: str, y: str) -> None:

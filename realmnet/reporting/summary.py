@@ -1,4 +1,4 @@
-"""Confusion of grades, forest plot of intervals."""
+"""Forest plot of intervals."""
 
 from __future__ import annotations
 
@@ -8,80 +8,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from realmnet.errors import InputError
-from realmnet.evaluation.decoding import graded_scale
+from realmnet.curation.label_schema import LabelSchema
 from realmnet.evaluation.evaluate import Evaluation
 from realmnet.evaluation.metric_records import metric_of
-from realmnet.evaluation.metrics import all_metrics
-from realmnet.evaluation.predictions import Predictions
-from realmnet.reporting.curves import how_many
-from realmnet.reporting.style import COLOURS, FAINT, INK, caption, paper_style, readable
-
-
-def grade_confusion(predictions: Predictions) -> np.ndarray:
-    """Count images by true and predicted maculopathy grade, shape (5, 5).
-
-    The predicted grade is that of the highest score among A0 to A4.
-
-    Args:
-        predictions: Their classes hold the grades; every image has exactly one.
-
-    Raises:
-        InputError: If the classes hold no grades, or an image has none or several.
-    """
-    scale = graded_scale(predictions.schema)
-    if scale is None:
-        raise InputError(
-            f'the classes {list(predictions.classes)} hold no grades A0 to A4 to confuse'
-        )
-    truth = predictions.truth[:, scale]
-    if (truth.sum(1) != 1).any():
-        raise InputError('confusion of grades needs exactly one of A0 to A4 for every image')
-    counts = np.zeros((len(scale), len(scale)), int)
-    np.add.at(counts, (truth.argmax(1), predictions.scores[:, scale].argmax(1)), 1)
-    return counts
-
-
-def confusion_figure(predictions: Predictions) -> Figure:
-    """Draw the confusion of grades: share of each true grade, with the number of images.
-
-    Args:
-        predictions: As for :func:`grade_confusion`.
-
-    Returns:
-        The figure, with Cohen's quadratic-weighted kappa above it.
-    """
-    counts = grade_confusion(predictions)
-    scale = graded_scale(predictions.schema)
-    names = [readable(predictions.classes[c]) for c in scale]
-    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    kappa = all_metrics(predictions.truth, predictions.scores, predictions.schema)['kappa']
-    with paper_style():
-        figure = Figure(figsize=(3.9, 3.3), layout='constrained')
-        axes = figure.subplots()
-        picture = axes.imshow(share, cmap='Blues', vmin=0, vmax=1)
-        for (row, column), number in np.ndenumerate(counts):
-            ink = 'white' if share[row, column] > 0.55 else INK
-            axes.text(column, row - 0.12, f'{100 * share[row, column]:.1f} %', ha='center',
-                      va='center', color=ink, fontsize=7.5)  # fmt: skip
-            axes.text(column, row + 0.22, f'{number:,}', ha='center', va='center', color=ink,
-                      fontsize=6)  # fmt: skip
-        axes.set_xticks(range(len(names)), names)
-        axes.set_yticks(range(len(names)), names)
-        axes.set(xlabel='predicted grade', ylabel='true grade',
-                 title=f'quadratic-weighted kappa {kappa:.3f}')  # fmt: skip
-        axes.spines[:].set_visible(False)
-        axes.tick_params(length=0)
-        bar = figure.colorbar(picture, ax=axes, shrink=0.85, pad=0.02)
-        bar.set_label('share of the true grade')
-        bar.outline.set_visible(False)
-        text = 'The predicted grade has the highest score of the grades; no threshold is used.'
-        caption(figure, f'{how_many(predictions)} {text}', predictions.synthetic)
-        return figure
+from realmnet.reporting.style import COLOURS, FAINT, caption, paper_style, readable
 
 
 def forest_figure(
-    evaluations: Mapping[str, Evaluation], metrics: Sequence[str] = ('F1', 'AP', 'AUROC')
+    evaluations: Mapping[str, Evaluation],
+    schema: LabelSchema,
+    metrics: Sequence[str] = ('F1', 'AP', 'AUROC'),
 ) -> Figure:
     """Draw values with their 95 % intervals, a row a class and the mean, a panel a metric.
 
@@ -89,6 +25,7 @@ def forest_figure(
 
     Args:
         evaluations: Model name to its evaluation; the first convention found is drawn.
+        schema: What the classes mean.
         metrics: Class metrics.
 
     Returns:
@@ -132,7 +69,7 @@ def forest_figure(
             axes.set_axisbelow(True)
             axes.spines['left'].set_visible(False)
             axes.tick_params(axis='y', length=0)
-        text = [f'{readable(c)}  ({positives[c]:,})' for c in classes]
+        text = [f'{readable(c, schema)}  ({positives[c]:,})' for c in classes]
         panels[0].set_yticks(places, [*text, 'mean'])
         panels[0].set_ylim(places[-1] + 0.5, -0.6)
         panels[0].set_ylabel('class (positive images)')

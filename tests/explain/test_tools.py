@@ -54,7 +54,7 @@ def test_every_row_is_on_a_sheet(trained_files, synthetic_psmm, tmp_path, monkey
     monkeypatch.setitem(
         tool['main'].__globals__,
         'explanation_sheet',
-        lambda rows, classes, note: drawn.append(([r.name for r in rows], classes, note)),
+        lambda rows, classes, schema, note: drawn.append(([r.name for r in rows], classes, note)),
     )
     monkeypatch.setitem(
         tool['main'].__globals__, 'save', lambda figure, path, dpi: files.append(path)

@@ -8,7 +8,7 @@ from realmnet.evaluation.predictions import Predictions
 from realmnet.reporting.curves import calibration_curves, ranking_curves
 from realmnet.reporting.mistakes import confident_mistakes, mistakes_figure
 from realmnet.reporting.style import COLOURS, save
-from realmnet.reporting.summary import confusion_figure, forest_figure, grade_confusion
+from realmnet.reporting.summary import forest_figure
 
 CLASSES = ('S0', 'S1', 'A0', 'A1', 'A2', 'A3', 'A4')
 
@@ -32,7 +32,8 @@ def test_figures_are_drawn_and_saved(tmp_path, kind, sets):
     if kind == 'calibration':
         figure = calibration_curves(models)
     elif kind == 'forest':
-        figure = forest_figure({k: evaluate(m, 20, diagnosis='') for k, m in models.items()})
+        done = {k: evaluate(m, 20, diagnosis='') for k, m in models.items()}
+        figure = forest_figure(done, example().schema)
     else:
         figure = ranking_curves(models, kind)
     path = save(figure, tmp_path / 'sub' / f'{kind}.png', dpi=60)
@@ -60,20 +61,6 @@ def test_class_without_positives_has_no_curve():
                 if line.get_gid() == 'model'][6]  # fmt: skip
         assert len(line.get_xdata()) == 0
         assert '–' in line.get_label()
-
-
-def test_confusion_of_grades():
-    model = example()
-    counts = grade_confusion(model)
-    assert counts.sum(1).tolist() == model.truth[:, 2:].sum(0).tolist()
-    assert counts[2, 2] == (model.scores[model.truth[:, 4] == 1, 2:].argmax(1) == 2).sum()
-    texts = [text.get_text() for text in confusion_figure(model).axes[0].texts]
-    assert f'{counts[0, 0]:,}' in texts
-    with pytest.raises(InputError, match='no grades'):
-        grade_confusion(model.take(np.arange(5), [0, 1]))
-    broken = Predictions(model.filenames, model.patients, model.scores, 0 * model.truth, CLASSES)
-    with pytest.raises(InputError, match='exactly one'):
-        grade_confusion(broken)
 
 
 def test_mistakes_are_the_worst_and_of_different_patients(tmp_path):

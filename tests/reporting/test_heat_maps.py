@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from realmnet.curation.label_schema import LabelSchema
 from realmnet.reporting.heat_maps import ExplainedPicture, explanation_sheet
 
 FOOTER = 'Research software, not a medical device.\nHeat shows what the model uses: ' + 'x ' * 60
@@ -18,7 +19,7 @@ def sheet(classes, found=()):
         'a', picture, dict.fromkeys(classes, heat), dict.fromkeys(classes, 0.7), frozenset(found),
         frozenset({'S1'}),
     )  # fmt: skip
-    return explanation_sheet([row, row], classes, FOOTER)
+    return explanation_sheet([row, row], classes, LabelSchema('x', classes), FOOTER)
 
 
 @pytest.mark.parametrize('number', [1, 2, 7])

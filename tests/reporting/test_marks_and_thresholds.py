@@ -15,12 +15,13 @@ from realmnet.evaluation.findings import findings_of
 from realmnet.evaluation.predictions import Predictions, read_predictions, write_predictions
 from realmnet.evaluation.tables import FORMATS
 from realmnet.evaluation.thresholds import Thresholds
+from realmnet.reporting.confusion import confusion_figure
 from realmnet.reporting.contact_sheet import draw_sheet
 from realmnet.reporting.curves import calibration_curves, ranking_curves
 from realmnet.reporting.dataset_report import dataset_contents, write_report
 from realmnet.reporting.mistakes import confident_mistakes, mistakes_figure
 from realmnet.reporting.sheet import prediction_sheet
-from realmnet.reporting.summary import confusion_figure, forest_figure
+from realmnet.reporting.summary import forest_figure
 from realmnet.reporting.tables import Table
 
 CUTS = {'S0': 0.2, 'S1': 0.81, 'A0': 0.3, 'A1': 0.4, 'A2': 0.55, 'A3': 0.1, 'A4': 0.9}
@@ -69,7 +70,9 @@ def figures_of(model, folder, chosen):
         'pr of two': ranking_curves({'m': model, 'n': model}, 'pr', {'m': chosen, 'n': chosen}),
         'calibration': calibration_curves({'m': model}),
         'confusion': confusion_figure(model),
-        'forest': forest_figure({'m': evaluate(model, 20, thresholds=chosen, diagnosis='')}),
+        'forest': forest_figure(
+            {'m': evaluate(model, 20, thresholds=chosen, diagnosis='')}, model.schema
+        ),
         'mistakes': mistakes_figure(model, folder, 2, thresholds=chosen),
         'sheet': prediction_sheet(model, folder, 4, thresholds=chosen),
     }
@@ -206,7 +209,7 @@ def test_numbers_without_interval_are_open_circles(model):
     model = Predictions(model.filenames, model.patients.copy(), model.scores, model.truth,
                         model.classes)  # fmt: skip
     model.patients[model.truth[:, 1] == 1] = 'SUSTech-1'
-    figure = forest_figure({'m': evaluate(model, 20, diagnosis='')})
+    figure = forest_figure({'m': evaluate(model, 20, diagnosis='')}, model.schema)
     rings = [
         point
         for axes in figure.axes

@@ -1,20 +1,20 @@
-"""Draw ROC, precision-recall, calibration, confusion of grades, intervals and worst mistakes."""
+"""Draw ROC, precision-recall, calibration, confusion matrices, intervals and worst mistakes."""
 
 import argparse
 from pathlib import Path
 
 from realmnet.cli import run
-from realmnet.evaluation.decoding import graded_scale
 from realmnet.evaluation.evaluate import evaluate
 from realmnet.evaluation.prediction_options import add_prediction_options, predictions_from
-from realmnet.evaluation.predictions import Predictions, same_images
+from realmnet.evaluation.predictions import same_images
 from realmnet.evaluation.recalibration import find_recalibration
 from realmnet.evaluation.thresholds import find_thresholds
 from realmnet.progress import Progress
+from realmnet.reporting.confusion import confused_groups, confusion_figure
 from realmnet.reporting.curves import calibration_curves, ranking_curves
 from realmnet.reporting.mistakes import mistakes_figure
 from realmnet.reporting.style import save
-from realmnet.reporting.summary import confusion_figure, forest_figure
+from realmnet.reporting.summary import forest_figure
 
 KINDS = ('roc', 'pr', 'calibration', 'confusion', 'forest', 'mistakes')
 EXAMPLE = """examples:
@@ -26,11 +26,6 @@ EXAMPLE = """examples:
 
 Figures of patients' pictures stay where the pictures may be.
 """
-
-
-def _has_one_grade(predictions: Predictions) -> bool:
-    scale = graded_scale(predictions.schema)
-    return scale is not None and bool((predictions.truth[:, scale].sum(1) == 1).all())
 
 
 def main() -> None:
@@ -68,7 +63,7 @@ def main() -> None:
     kinds = args.kinds or [
         kind
         for kind in KINDS
-        if (kind != 'confusion' or _has_one_grade(first)) and (kind != 'mistakes' or args.images)
+        if (kind != 'confusion' or confused_groups(first)) and (kind != 'mistakes' or args.images)
     ]
     for kind in kinds:
         if kind in ('roc', 'pr'):
@@ -89,7 +84,8 @@ def main() -> None:
                             progress=progress,
                         )
                         for name, p in sets.items()
-                    }
+                    },
+                    first.schema,
                 )
             }
         elif kind == 'confusion':

@@ -16,6 +16,7 @@ import numpy as np
 from sklearn import metrics as sk
 
 from realmnet.cli import run
+from realmnet.curation.label_schema import PSMM
 from realmnet.evaluation.bootstrap import draw_weights, replicate, unit_of
 from realmnet.evaluation.metric_records import metric_of
 from realmnet.evaluation.metrics import all_metrics, make_plan
@@ -23,8 +24,7 @@ from realmnet.evaluation.metrics import all_metrics, make_plan
 EXAMPLE = """example:
   OMP_NUM_THREADS=2 python tools/benchmarks/bootstrap_speed.py --loop 1000
 """
-CLASSES = ('S0', 'S1', 'A0', 'A1', 'A2', 'A3', 'A4')
-GRADES = slice(2, 7)
+GRADES = list(PSMM.graded)
 
 
 def example(images: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +52,7 @@ def loop(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     }
     for name, column in columns.items():
         values[metric_of(name).mean] = np.mean(column)
-        values |= {f'{name}_{c}': v for c, v in zip(CLASSES, column, strict=True)}
+        values |= {f'{name}_{c}': v for c, v in zip(PSMM.classes, column, strict=True)}
     for name, function in (('precision', sk.precision_score), ('recall', sk.recall_score),
                            ('F1', sk.f1_score)):  # fmt: skip
         values[f'{name}_micro'] = function(truth, predicted, average='micro')
@@ -81,7 +81,7 @@ def main() -> None:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     truth, scores = example(args.images)
     start, cpu = time.perf_counter(), time.process_time()
-    drawn = replicate(make_plan(truth, scores, CLASSES), 1000, seed=42)
+    drawn = replicate(make_plan(truth, scores, PSMM.classes), 1000, seed=42)
     ours, ours_cpu = time.perf_counter() - start, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f'vectorised: 1000 replicates of {args.images} x 7, {len(drawn.names)} values each')
@@ -107,7 +107,7 @@ def main() -> None:
 
     truth, scores = example(args.many)
     start, cpu = time.perf_counter(), time.process_time()
-    all_metrics(truth, scores, CLASSES)
+    all_metrics(truth, scores, PSMM.classes)
     print(f'point metrics of {args.many:,} x 7: {time.perf_counter() - start:.2f} s '
           f'({time.process_time() - cpu:.2f} s of CPU)')  # fmt: skip
 

@@ -17,6 +17,7 @@ from torch import nn
 
 from realmnet.apis import Inferencer
 from realmnet.cli import run
+from realmnet.curation.label_schema import PSMM
 from realmnet.curation.pictures import list_pictures
 from realmnet.deployment.description import KEY, ModelDescription, Preprocessing
 from realmnet.deployment.export import export_model
@@ -28,7 +29,6 @@ from realmnet.deployment.speed import images_per_second
 EXAMPLE = """example:
   python tools/benchmarks/inference_speed.py $DATA/odir5k_256/images --size 384 --batch 4
 """
-CLASSES = ('S0', 'S1', 'A0', 'A1', 'A2', 'A3', 'A4')
 WIDTHS = {'5m': 320, '11m': 448, '21m': 576}
 
 
@@ -37,7 +37,7 @@ def networks(arch: str, size: int) -> tuple[dict, dict]:
     windows = [size // 32, size // 32, size // 16, size // 32]
     backbone = dict(arch=arch, img_size=[size, size], window_size=windows, drop_path_rate=0.0,
                     gap_before_final_norm=False)  # fmt: skip
-    head = dict(num_classes=len(CLASSES), in_channels=WIDTHS[arch], lam=1.2)
+    head = dict(num_classes=PSMM.num_classes, in_channels=WIDTHS[arch], lam=1.2)
     return tuple(
         dict(type='ImageClassifier', backbone=backbone | dict(type=kind), head=head | settings)
         for kind, settings in (
@@ -87,7 +87,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     ours, stock = networks(args.arch, args.size)
-    description = ModelDescription(CLASSES, Preprocessing(args.size), ours)
+    description = ModelDescription(PSMM.classes, Preprocessing(args.size), ours)
     network = build_network(description)
     make_lively(network, args.size)
     with tempfile.TemporaryDirectory() as folder:
@@ -117,7 +117,7 @@ def compare_all(
         test_dataloader=dict(dataset=dict(type='CustomDataset', pipeline=preprocess)),
         default_scope='mmpretrain',
     ))  # fmt: skip
-    theirs = ImageClassificationInferencer(config, classes=list(CLASSES), device='cpu')
+    theirs = ImageClassificationInferencer(config, classes=list(PSMM.classes), device='cpu')
     theirs.model.load_state_dict(weights, strict=False)
     theirs.model.train()
     theirs.model.eval()  # only this renews the biases that TinyViT keeps for evaluation

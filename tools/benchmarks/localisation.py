@@ -16,7 +16,7 @@ from pathlib import Path
 from realmnet.cli import run
 from realmnet.deployment.trained_model import TrainedModel, split_arguments
 from realmnet.evaluation.tables import FORMATS, lay_out
-from realmnet.explain.benchmark import LESIONS, localise
+from realmnet.explain.benchmark import localise
 from realmnet.explain.methods import METHODS, Explainer
 from realmnet.progress import Progress
 
@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
                         help=', '.join(METHODS))  # fmt: skip
     parser.add_argument('--stride', nargs='+', type=int, help='as in explain.py')
     parser.add_argument('--views', type=int, choices=(1, 8), help='as in explain.py')
-    parser.add_argument('--classes', nargs='+', default=list(LESIONS))
+    parser.add_argument('--classes', nargs='+', help='those that mean the disease')
     parser.add_argument('--tolerance', type=float, default=0.0, help='of the pointing game, pixels')
     parser.add_argument('--curves', action='store_true', help='deletion and insertion too')
     parser.add_argument('--device', default='cpu')

@@ -10,7 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 from realmnet.cli import run
 from realmnet.curation.content import told, unchanged
 from realmnet.curation.identifiers import clean_name
-from realmnet.curation.label_table import read_label_table
+from realmnet.curation.label_table import LabelSchema, read_label_table
 from realmnet.curation.outputs import make_folder, not_writable
 from realmnet.curation.synthetic import in_synthetic
 from realmnet.curation.synthetic_marks import MARK, any_synthetic
@@ -117,7 +117,7 @@ class Sheets:
         first: File of the first.
         size: Rows of a sheet.
         total: Rows to come, where nothing fails.
-        known: All classes, in the order of the columns.
+        schema: Of the classes, which stand in its order.
         classes: Those asked for; None for those found, which are then the columns.
         note: Below every sheet.
     """
@@ -127,12 +127,12 @@ class Sheets:
         first: Path,
         size: int,
         total: int,
-        known: tuple[str, ...],
+        schema: LabelSchema,
         classes: list[str] | None,
         note: str,
     ) -> None:
         self.first, self.size, self.total = first, size, total
-        self.known, self.classes, self.note = known, classes, note
+        self.schema, self.classes, self.note = schema, classes, note
         self.files: list[Path] = []
         self._rows: list[ExplainedPicture] = []
         self._done = 0
@@ -152,15 +152,16 @@ class Sheets:
         path = self.first
         if number > 1:
             path = path.with_name(f'{path.stem}_{number}{path.suffix}')
-        wanted = self.classes or [c for c in self.known if any(c in row.maps for row in rows)]
-        columns = [c for c in self.known if c in wanted] or list(self.known)
+        known = self.schema.classes
+        wanted = self.classes or [c for c in known if any(c in row.maps for row in rows)]
+        columns = [c for c in known if c in wanted] or list(known)
         lines = [self.note]
         if self.total > self.size:
             last = self._done + len(rows)
             lines.append(f'Sheet {number}: rows {self._done + 1} to {last} of {self.total}.')
-        if absent := [c for c in self.known if c not in columns and self.classes is None]:
+        if absent := [c for c in known if c not in columns and self.classes is None]:
             lines.append(f'Found in no picture of this sheet: {", ".join(absent)}.')
-        save(explanation_sheet(rows, columns, '\n'.join(lines)), path, 130)
+        save(explanation_sheet(rows, columns, self.schema, '\n'.join(lines)), path, 130)
         self.files.append(path)
         self._done += len(rows)
 
@@ -214,7 +215,7 @@ def main() -> None:
         if names:
             print(f'{len(names)} picture(s) {what}: {told(map(display_name, names))}')
     total = len(pictures) * len(explainers)
-    sheets = Sheets(sheet, args.sheet_rows, total, known, classes, note)
+    sheets = Sheets(sheet, args.sheet_rows, total, trained.schema, classes, note)
     progress, failed = Progress('pictures'), len(closed)
     for _, sentence in closed:
         print(f'error: {sentence}', file=sys.stderr)
