@@ -26,6 +26,7 @@ class FoldedAttention(WindowAttention):
         attention: The layer to copy; it is not changed.
 
     Example:
+        >>> import torch
         >>> attention = WindowAttention(channels=8, num_heads=2, window_size=2).eval()
         >>> windows = torch.rand(3, 4, 8)
         >>> torch.allclose(FoldedAttention(attention)(windows), attention(windows), atol=1e-6)

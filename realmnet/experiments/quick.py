@@ -279,30 +279,35 @@ def _fits(model: ConfigDict, size: int) -> bool:
 def _shrink_pictures(dataset: ConfigDict, size: int, stored: int | None) -> None:
     """Let a pipeline give pictures of a size; ``stored`` is theirs, where it is known."""
     pipeline = dataset.pipeline
-    last = _size_of(pipeline)
-    if last is None:
+    steps = _sizing(pipeline)
+    if not steps:
         if stored != size:
             step = dict(type='Resize', scale=(size, size), interpolation='area')
             place = len(pipeline) - (bool(pipeline) and _name(pipeline[-1].type) == 'PackInputs')
             dataset.pipeline = [*pipeline[:place], step, *pipeline[place:]]
         return
-    for transform in pipeline:
-        key = _SIZES.get(_name(transform['type']))
-        if key is not None:
-            given = transform[key]
-            sides = [given] if isinstance(given, int) else given
-            smaller = tuple(max(1, round(side * size / last)) for side in sides)
-            transform[key] = smaller[0] if isinstance(given, int) else smaller
-    # the last decides, and its pictures are square
-    final = [t for t in pipeline if _name(t['type']) in _SIZES][-1]
-    if not isinstance(final[_SIZES[_name(final['type'])]], int):
-        final[_SIZES[_name(final['type'])]] = (size, size)
+    last = _size_of(pipeline)
+    for step, key in steps:
+        given = step[key]
+        if isinstance(given, int):
+            step[key] = max(1, round(given * size / last))
+        else:  # the last one decides, and its pictures are square
+            step[key] = tuple(
+                size if step is steps[-1][0] else max(1, round(side * size / last))
+                for side in given
+            )
+
+
+def _sizing(pipeline: Sequence[Mapping]) -> list[tuple[Any, str]]:
+    """Transforms that set a size in pixels, each with the argument that says it."""
+    found = [(step, _SIZES.get(_name(step['type']))) for step in pipeline]
+    return [(step, key) for step, key in found if key is not None and step.get(key) is not None]
 
 
 def _size_of(pipeline: Sequence[Mapping]) -> int | None:
     """Longer side of the pictures that a pipeline gives; None if it leaves them as they are."""
-    found = [t[_SIZES[_name(t['type'])]] for t in pipeline if _name(t['type']) in _SIZES]
-    return _side(found[-1]) if found else None
+    steps = _sizing(pipeline)
+    return _side(steps[-1][0][steps[-1][1]]) if steps else None
 
 
 def _side(size: Any) -> int | None:
