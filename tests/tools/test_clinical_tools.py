@@ -165,7 +165,7 @@ def test_what_is_refused(files, tmp_path):
         'no checkpoint': 'say --checkpoint',
         'empty': 'no prediction',
         'nan': 'nan',
-        'classes': 'M_score',
+        'classes': 'report on predictions of the same model',
         'scarce': "['X']",
         'percent': 'for 5 % say 0.05',
         'zero': 'above 0 and below 1',
