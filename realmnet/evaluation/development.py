@@ -46,8 +46,13 @@ def check_apart(
         names: How messages name the two.
 
     Raises:
-        InputError: Names one that is in both, in whatever spelling.
+        InputError: Names one that is in both, in whatever spelling; or if the classes differ.
     """
+    if set(reported.classes) != set(development.classes):
+        raise InputError(
+            f'{names[1]} has the classes {list(reported.classes)}, {names[0]} '
+            f'{list(development.classes)}; report on predictions of the same model'
+        )
     for what, first, second, spelled in (
         ('picture', development.filenames, reported.filenames, name_spelling),
         ('patient', development.patients, reported.patients, spelling),

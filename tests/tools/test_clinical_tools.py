@@ -128,7 +128,7 @@ def test_decision_curve_writes_figure_and_table(files, tmp_path):
         '--format',
         'svg',
     )
-    assert 'PM' in (tmp_path / 'b' / 'decision_curve.csv').read_text()
+    assert 'disease by image' in (tmp_path / 'b' / 'decision_curve.csv').read_text()
 
 
 def test_what_is_refused(files, tmp_path):
@@ -165,7 +165,7 @@ def test_what_is_refused(files, tmp_path):
         'no checkpoint': 'say --checkpoint',
         'empty': 'no prediction',
         'nan': 'nan',
-        'classes': 'M_score',
+        'classes': 'report on predictions of the same model',
         'scarce': "['X']",
         'percent': 'for 5 % say 0.05',
         'zero': 'above 0 and below 1',
