@@ -54,8 +54,8 @@ class Packed:
 def load_model(path: str | Path) -> tuple[nn.Module, ModelDescription]:
     """Read a checkpoint and build its network, whoever made the file.
 
-    Nothing in the file is executed: it names one of the networks that
-    :mod:`realmnet.deployment.network_rules` lists, with arguments from there. Memory is taken only
+    Nothing in the file is executed: it names declared classes with plain values, see
+    :mod:`realmnet.deployment.network_rules`. Memory is taken only
     after names and shapes fit, and in proportion to the weights in the file.
 
     Args:
