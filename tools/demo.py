@@ -66,10 +66,8 @@ def main() -> None:
         raise InputError('the page needs gradio; run pip install -e .[demo]') from None
     from realmnet.apis import Inferencer
     from realmnet.apis.one_picture import Examiner
-    from realmnet.deployment.model_file import file_digest
 
     inferencer = Inferencer(args.checkpoint, args.device, max_pixels=int(args.max_megapixels * 1e6))
-    model = {'name': args.checkpoint.name, 'sha256': file_digest(args.checkpoint)}
     notice = 'Pictures stay on this machine.'
     if not is_loopback(args.host):
         notice = 'Pictures go to the computer that runs this page, unencrypted.'
@@ -78,7 +76,9 @@ def main() -> None:
             'password, and pictures travel unencrypted. Use 127.0.0.1 for this computer alone.',
             file=sys.stderr,
         )
-    page = Page(Examiner(inferencer), model, args.methods, args.examples, notice)
+    page = Page(
+        Examiner(inferencer), inferencer.trained.about(), args.methods, args.examples, notice
+    )
     with private_folder():
         blocks = page.blocks()
         launch(blocks, args.host, args.port, int(args.max_mbytes * 1e6))

@@ -54,7 +54,6 @@ def main() -> None:
     # Here, so that --help and typing mistakes need not wait for torch.
     from realmnet.apis import Inferencer
     from realmnet.apis.folder import infer_folder
-    from realmnet.deployment.model_file import file_digest
     from realmnet.reporting.findings_log import since_then
     from realmnet.reporting.findings_summary import graded_lines
 
@@ -63,12 +62,11 @@ def main() -> None:
         args.checkpoint, args.device, args.batch_size, args.flip, args.limit_pixels
     )
     inferencer.accept_damaged = args.accept_damaged
-    model = {'name': args.checkpoint.name, 'sha256': file_digest(args.checkpoint)}
     result = infer_folder(
         inferencer,
         args.folder,
         args.out,
-        model,
+        inferencer.trained.about(),
         args.report,
         Progress('pictures'),
         names,

@@ -4,7 +4,7 @@ import argparse
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,10 +24,11 @@ from realmnet.experiments.plan import (
     prepare_commands,
     same_cells,
 )
-from realmnet.experiments.quick import ensure_quick_data
+from realmnet.experiments.quick import run_config
+from realmnet.experiments.quick_data import QUICK_ROOT, ensure_quick_data, uses_quick_data
 from realmnet.experiments.report import Results, item_of, make_section
 from realmnet.experiments.runs import ROOT, Machine, Sweeper, train_command
-from realmnet.experiments.sweep import Sweep, check_seeds, read_sweep
+from realmnet.experiments.sweep import Sweep, cell_config, check_seeds, read_sweep
 from realmnet.reporting.paper import PAPER
 
 EXAMPLE = """example:
@@ -58,8 +59,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--only', nargs='+', metavar='CELL', help='run these cells')
     parser.add_argument('--seeds', nargs='+', type=int, metavar='SEED',
                         help='instead of those of the sweep')  # fmt: skip
-    parser.add_argument('--quick', action='store_true', help='small synthetic pictures and two '
-                        'epochs: shows that all works, and nothing about patients')  # fmt: skip
+    parser.add_argument('--quick', action='store_true', help='small pictures, synthetic or a few '
+                        'of your own, two epochs: shows that all works, not more')  # fmt: skip
     parser.add_argument('--dry-run', action='store_true', help='write the configs of the cells, '
                         'print a command a run, and start none')  # fmt: skip
     parser.add_argument('--work-dir', type=Path, help='folder of the results')
@@ -76,7 +77,7 @@ def main() -> None:
     if args.only:
         sweep = sweep.only(args.only)
     root = args.work_dir or Path('work_dirs', 'quick' if args.quick else 'sweeps', sweep.name)
-    if args.quick and not args.dry_run:
+    if args.quick and not args.dry_run and reads_quick_data(sweep, args.cfg_options):
         ensure_quick_data()
     runs = plan_runs(sweep, root, args.cfg_options, args.quick)
     if args.slurm:
@@ -108,10 +109,20 @@ def main() -> None:
         sys.exit(1)
 
 
+def reads_quick_data(sweep: Sweep, options: Mapping) -> bool:
+    """Whether a cell of a quick sweep reads the synthetic set, which is then drawn."""
+    return any(
+        uses_quick_data(run_config(cell_config(cell), options, quick=True)[0])
+        for cell in sweep.cells
+    )
+
+
 def make_lists(sweep: Sweep, runs: Sequence[Run]) -> None:
     """Make the label files that the sweep needs on the synthetic set and that are missing."""
     missing = {name for _, name in missing_lists(runs)}
     root = data_root(Config(runs[0].record.config))
+    if root != QUICK_ROOT:  # nothing is written into a user's own data
+        return
     for command, makes in prepare_commands(sweep, root):
         if missing & set(makes):
             words = [sys.executable, str(ROOT / command[0]), *command[1:]]

@@ -32,6 +32,7 @@ from realmnet.errors import InputError
 from realmnet.evaluation.diagnosis import has_diagnosis
 from realmnet.evaluation.evaluate import evaluate
 from realmnet.evaluation.predictions import Predictions
+from realmnet.evaluation.recalibration import find_recalibration
 from realmnet.evaluation.thresholds import find_thresholds
 from realmnet.progress import Progress
 
@@ -97,13 +98,26 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
     if args.tta:
         use_tta(cfg)
     cfg.test_evaluator.info = dict(
-        config=args.config, checkpoint=args.checkpoint, seed=cfg.randomness.get('seed')
+        config=args.config,
+        checkpoint=args.checkpoint,
+        seed=cfg.randomness.get('seed'),
+        split=split_of(cfg),
     )
     roots = [d.get('data_root') or cfg.get('data_root', '') for d in datasets(cfg, ['test'])]
     if any(map(is_synthetic, roots)):
         cfg.test_evaluator.info['notice'] = MARK
     if args.out and args.out_item == 'pred' and not args.out.endswith('.pkl'):
         cfg.test_evaluator.predictions_file = args.out
+
+
+def split_of(cfg: Config) -> str:
+    """Name the split that is tested: ``'val'`` or ``'train'`` if its label files are theirs."""
+
+    def files(loader: str) -> set[tuple[str, str]]:
+        root = cfg.get('data_root', '')
+        return {(d.get('data_root') or root, d.get('ann_file')) for d in datasets(cfg, [loader])}
+
+    return next((name for name in ('val', 'train') if files('test') == files(name)), 'test')
 
 
 def use_tta(cfg: Config) -> None:
@@ -127,6 +141,7 @@ def write_metrics(metrics: dict[str, float | str], path: str) -> None:
 
 def print_intervals(predictions: Predictions, replicates: int, by: str) -> None:
     """Print all metrics with intervals, from what was just predicted."""
+    predictions = find_recalibration(predictions)
     if has_diagnosis(predictions.schema):
         say_names(predictions.filenames, AUTOMATIC, OWN_EYE)
     evaluation = evaluate(

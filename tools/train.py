@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 from realmnet.cli import run
 from realmnet.datasets.preflight import check_data
-from realmnet.engine.config import apply_options, datasets, load_config
+from realmnet.engine.config import datasets, load_config
 from realmnet.engine.launch import (
     build_runner,
     check_mixed_precision,
@@ -19,7 +19,8 @@ from realmnet.engine.launch import (
 from realmnet.engine.options import KeyValues
 from realmnet.engine.preflight import check_curves, check_shared_memory
 from realmnet.errors import InputError
-from realmnet.experiments.quick import QUICK_ROOT, ensure_quick_data, make_quick
+from realmnet.experiments.quick import run_config
+from realmnet.experiments.quick_data import ensure_quick_data, uses_quick_data
 
 EXAMPLE = """example:
   tools/dist_train.sh configs/quickstart/tinyvit-5m-128_synthetic.py 1
@@ -38,8 +39,8 @@ def parse_args() -> argparse.Namespace:
                         'work_dirs/<name of the config>, with --quick '
                         'work_dirs/quick/<name of the config>')  # fmt: skip
     parser.add_argument('--quick', action='store_true', help='try the config in a minute on a '
-                        'laptop: the smallest backbone of its family, synthetic pictures of '
-                        '64 px, two epochs')  # fmt: skip
+                        'laptop: the small network that it declares, two epochs, 64 px; '
+                        'synthetic pictures, or a few of your own')  # fmt: skip
     parser.add_argument('--resume', nargs='?', const='auto', help='go on from a checkpoint, '
                         'without a value from the newest one of the work folder')  # fmt: skip
     parser.add_argument('--amp', action='store_true', help='mixed precision (GPU)')
@@ -61,9 +62,10 @@ def parse_args() -> argparse.Namespace:
 def read_config(args: argparse.Namespace) -> Config:
     """Read the config, with --quick shrink it; --cfg-options have the last word."""
     cfg = load_config(args.config, fragments=args.fragments)
-    if args.quick:
-        cfg = make_quick(cfg)
-    apply_options(cfg, args.cfg_options or {})
+    cfg, said = run_config(cfg, args.cfg_options or {}, args.quick)
+    if rank_of(args.launcher) == 0:
+        for line in said:
+            print(f'quick: {line}')
     return cfg
 
 
@@ -112,7 +114,7 @@ def main() -> None:
     used = ['train'] if args.no_validate else ['train', 'val']
     check_curves(cfg)
     check_shared_memory(cfg, used, local_processes(args.launcher))
-    if args.quick and cfg.data_root == QUICK_ROOT and rank_of(args.launcher) == 0:
+    if args.quick and uses_quick_data(cfg) and rank_of(args.launcher) == 0:
         ensure_quick_data()
     if not args.skip_data_check and rank_of(args.launcher) == 0:
         others = [name for name in ('val', 'test') if name not in used]

@@ -1,5 +1,6 @@
 # RealMNet on your own labelled pictures: copy this file, change `data_root` and `classes`.
 #   tools/dist_train.sh configs/custom/tinyvit-21m-384_csv.py 4
+#   python tools/train.py configs/custom/tinyvit-21m-384_csv.py --quick  # first: 64 a split
 # `data_root` holds train.csv, val.csv, test.csv (a 0/1 column a class, filename, ID = patient;
 # tools/dataset_tools/partition.py divides one file by patient) and the folder images.
 _base_ = '../myopia_models/tinyvit-21m-distill-384_MYOPIA.py'

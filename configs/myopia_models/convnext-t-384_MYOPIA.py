@@ -13,3 +13,5 @@ model = dict(
     backbone=dict(_delete_=True, type='ConvNeXt', arch='tiny', drop_path_rate=0.5),
     head=dict(_delete_=True, in_channels=768, **_base_.linear_bce_head),
 )
+
+quick = dict(model=dict(backbone=dict(_delete_=True, type='ConvNeXt', arch='atto')))

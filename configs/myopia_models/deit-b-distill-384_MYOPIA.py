@@ -21,3 +21,12 @@ model = dict(
     ),
     head=dict(_delete_=True, in_channels=768, **_base_.linear_bce_head),
 )
+
+quick = dict(
+    model=dict(
+        backbone=dict(
+            _delete_=True, type='DistilledVisionTransformer', arch='deit-tiny', img_size=64
+        ),
+        head=dict(in_channels=192),
+    ),
+)

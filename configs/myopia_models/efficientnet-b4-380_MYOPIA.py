@@ -25,3 +25,10 @@ val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 
 optim_wrapper = dict(optimizer=dict(lr=5e-5))
+
+quick = dict(
+    model=dict(
+        backbone=dict(_delete_=True, type='EfficientNet', arch='b0'),
+        head=dict(in_channels=1280),
+    ),
+)

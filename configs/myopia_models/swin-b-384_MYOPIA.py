@@ -21,3 +21,17 @@ model = dict(
     neck=dict(type='GlobalAveragePooling'),
     head=dict(_delete_=True, in_channels=1024, **_base_.linear_bce_head),
 )
+
+# Swin-T has 28 million parameters, so half its width.
+quick = dict(
+    model=dict(
+        backbone=dict(
+            _delete_=True,
+            type='SwinTransformer',
+            arch=dict(_delete_=True, embed_dims=48, depths=[2, 2, 2, 2], num_heads=[2, 4, 8, 16]),
+            img_size=64,
+            stage_cfgs=dict(block_cfgs=dict(window_size=2)),
+        ),
+        head=dict(in_channels=384),
+    ),
+)

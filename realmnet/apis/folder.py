@@ -196,6 +196,7 @@ def _finish(
         'classes': list(description.classes),
         'diagnosis': list(schema.diagnosis),
         'thresholds': asdict(description.thresholds) if description.thresholds else None,
+        'recalibration': asdict(description.recalibration) if description.recalibration else None,
         'training': asdict(description.training),
         'problems': [{'filename': name, 'problem': text} for name, text in said],
         'pictures_without': units.unnamed,

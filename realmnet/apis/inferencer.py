@@ -8,13 +8,10 @@ import numpy as np
 import torch
 
 from realmnet.curation.pictures import MAX_PIXELS
-from realmnet.deployment.model_file import load_model
-from realmnet.deployment.network import features_and_logits
 from realmnet.deployment.picture_model import PictureModel
-from realmnet.deployment.torch_inputs import choose_device, network_inputs
+from realmnet.deployment.trained_model import TrainedModel
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import MARGIN
-from realmnet.models.activation import probabilities
 
 
 class Inferencer(PictureModel):
@@ -24,8 +21,10 @@ class Inferencer(PictureModel):
     ``tools/test.py`` on prepared pictures to 1e-5. Research software, not a medical device.
 
     Args:
-        checkpoint: File of ``tools/deployment/pack.py``, or of a training.
-        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, or ``'auto'``: a GPU if there is one.
+        checkpoint: File of ``tools/deployment/pack.py``, or of a training; or a model that is
+            loaded already, whose weights are then laid out for this.
+        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, or ``'auto'``: a GPU if there is one. One that
+            is loaded already stays where it is.
         batch_size: Pictures that go through the network together.
         flip: Average the scores of each picture and its mirror image, as ``test.py --tta``.
         max_pixels: Larger pictures are refused.
@@ -33,7 +32,8 @@ class Inferencer(PictureModel):
 
     Attributes:
         description: What the checkpoint says of itself.
-        network: The classifier, in evaluation mode.
+        trained: The model.
+        network: Its classifier, in evaluation mode.
 
     Raises:
         InputError: If the checkpoint or the device cannot be used, or the batch size is below 1.
@@ -46,7 +46,7 @@ class Inferencer(PictureModel):
 
     def __init__(
         self,
-        checkpoint: str | Path,
+        checkpoint: str | Path | TrainedModel,
         device: str = 'auto',
         batch_size: int = 8,
         flip: bool = False,
@@ -55,14 +55,14 @@ class Inferencer(PictureModel):
     ) -> None:
         if batch_size < 1:
             raise InputError(f'the batch size is {batch_size}, expected 1 or more')
-        self.device = choose_device(device)
-        network, description = load_model(checkpoint)
-        super().__init__(str(checkpoint), description, batch_size, flip, max_pixels, margin)
-        self.network = network.to(self.device, memory_format=torch.channels_last)
+        if isinstance(checkpoint, TrainedModel):
+            self.trained, name = checkpoint, checkpoint.name
+        else:
+            self.trained, name = TrainedModel(checkpoint, device=device), str(checkpoint)
+        super().__init__(name, self.trained.description, batch_size, flip, max_pixels, margin)
+        self.device = self.trained.device
+        self.network = self.trained.model.to(memory_format=torch.channels_last)
 
-    @torch.inference_mode()
     def _outputs(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        inputs = network_inputs(pictures, self.description, self.device)
-        features, logits = features_and_logits(self.network, inputs)
-        scores = probabilities(logits, self.description.label_schema.softmax_groups)
+        scores, features = self.trained.outputs(self.trained.prepare(pictures))
         return scores.cpu().double().numpy(), features.cpu().double().numpy()

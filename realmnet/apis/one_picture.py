@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from realmnet.apis.inferencer import Inferencer
-from realmnet.curation.borders import find_field, square
+from realmnet.curation.borders import square
 from realmnet.curation.pictures import read_any_picture
 from realmnet.deployment.description import Preprocessing
-from realmnet.deployment.torch_inputs import network_inputs
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import Finding
 from realmnet.explain.methods import ATTENTION, GRADIENT_METHODS, Explainer
@@ -65,7 +64,8 @@ class Examiner:
         self.description = inferencer.description
         has_attention = isinstance(inferencer.network.head, ResidualAttentionHead)
         self.methods = (*GRADIENT_METHODS, *([ATTENTION] if has_attention else []))
-        self._explainers = {m: Explainer(inferencer.network, m) for m in self.methods}
+        names = self.description.explain_layers
+        self._explainers = {m: Explainer(inferencer.network, m, layers=names) for m in self.methods}
 
     def compared_methods(self) -> tuple[str, str]:
         """Return the two methods to compare where none are named."""
@@ -112,9 +112,7 @@ class Examiner:
                 f'methods {list(self.methods)}'
             )
         if (name, method) not in picture.heat:
-            inputs = network_inputs(
-                picture.prepared[None], self.description, self.inferencer.device
-            )
+            inputs = self.inferencer.trained.prepare(picture.prepared[None])
             maps = self._explainers[method].maps(inputs, [classes.index(name)])
             picture.heat[name, method] = maps[0, 0]
         return picture.heat[name, method]
@@ -123,9 +121,7 @@ class Examiner:
 def _view(path: Path, preprocessing: Preprocessing, max_pixels: int) -> np.ndarray:
     """Read what the network sees of a picture, at :data:`SHOWN_SIDE` and not stretched."""
     picture = read_any_picture(path, least_side=SHOWN_SIDE, max_pixels=max_pixels)
-    if preprocessing.crop_border:
-        left, top, right, bottom = find_field(picture)
-        picture = picture[top:bottom, left:right]
+    picture = preprocessing.visible(picture)
     view = square(picture, SHOWN_SIDE, keep_aspect=True)
     if preprocessing.keep_aspect:
         return view

@@ -145,7 +145,7 @@ class Page:
         """Lay the page out."""
         about = self.examiner.description
         classes = [(in_words(c, about.label_schema), c) for c in about.classes]
-        methods = [(METHOD_WORDS[m], m) for m in self.examiner.methods]
+        methods = [(METHOD_WORDS.get(m, m), m) for m in self.examiner.methods]
         second = self.methods[1] if len(self.methods) == 2 else NO_METHOD
         with gr.Blocks(
             title='RealMNet', analytics_enabled=False, delete_cache=(300, FORGET)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 
-import torch
 from mmpretrain.models.utils import ShiftWindowMSA
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from realmnet.deployment.description import ModelDescription
-from realmnet.deployment.network import features_and_logits
-from realmnet.models.activation import probabilities
+from realmnet.deployment.network import scores_and_features
+from realmnet.deployment.torch_inputs import mean_and_std, normalised
 from realmnet.models.backbones.tinyvit_layers import WindowAttention
 
 
@@ -67,8 +66,8 @@ class DeployedNetwork(nn.Module):
 
     Args:
         network: mmpretrain's ``ImageClassifier``; it is copied, not changed.
-        description: Says mean and standard deviation of the pictures, and which classes share a
-            softmax.
+        description: Says mean and standard deviation of the pictures, the order of channels, and
+            which classes share a softmax.
         features: Whether the features that the head gets are given, too, for the input check.
 
     Shapes: ``uint8`` RGB ``(N, size, size, 3)`` to ``float32`` ``(N, C)``, with features to that
@@ -89,15 +88,16 @@ class DeployedNetwork(nn.Module):
                 if isinstance(child, ShiftWindowMSA):
                     # mmpretrain's divides by a float, which freezes the batch size of a trace.
                     child.window_reverse = merge_windows
-        self.register_buffer('mean', torch.tensor(description.mean).view(1, 3, 1, 1))
-        self.register_buffer('std', torch.tensor(description.std).view(1, 3, 1, 1))
+        self.channel_order = description.channel_order
+        mean, std = mean_and_std(description)
+        self.register_buffer('mean', mean)
+        self.register_buffer('std', std)
         self.requires_grad_(False)
 
     def forward(self, pictures: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Map ``uint8`` pictures ``(N, size, size, 3)`` to probabilities ``(N, C)``."""
-        x = (pictures.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        features, logits = features_and_logits(self.network, x)
-        scores = probabilities(logits, self.softmax_groups)
+        inputs = normalised(pictures, self.mean, self.std, self.channel_order)
+        scores, features = scores_and_features(self.network, inputs, self.softmax_groups)
         return (scores, features) if self.features else scores
 
 

@@ -12,35 +12,25 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 import realmnet
-from realmnet.curation.borders import find_field, square
 from realmnet.curation.class_names import SCORE
 from realmnet.curation.label_table import EARLIER_DISEASE, LabelSchema, get_schema, schema_of
-from realmnet.curation.pictures import MAX_PIXELS, read_with_notes
 from realmnet.deployment.input_check import InputCheck
 from realmnet.deployment.network_rules import check_network
+from realmnet.deployment.preprocessing import Preprocessing
 from realmnet.errors import InputError
-from realmnet.evaluation.thresholds import Thresholds, parse_thresholds
+from realmnet.evaluation.recalibration import Recalibration, parse_recalibration
+from realmnet.evaluation.thresholds import Thresholds, check_same_scores, parse_thresholds
 
 FORMAT_VERSION = 1
 #: Where a checkpoint (in ``meta``) and an ONNX file (in its metadata) hold the description.
 KEY = 'realmnet'
-#: OpenCV's method by the name that mmcv's ``Resize`` gives it.
-INTERPOLATIONS = {
-    'bilinear': cv2.INTER_LINEAR,
-    'bicubic': cv2.INTER_CUBIC,
-    'area': cv2.INTER_AREA,
-}
-#: A picture with a side shorter than this shows no fundus.
-LEAST_SIDE = 32
-
-_LARGEST_SIZE = 4096
+#: Orders in which a network may take the channels of a picture.
+CHANNEL_ORDERS = ('RGB', 'BGR')
 _LARGEST_TEXT = 1_000_000
 _MOST_DIGITS = 18
 _LARGEST_MEAN = 65_536
@@ -51,116 +41,13 @@ _TRAINING_KINDS = {
 # Fields of the schema that stand in a description by themselves.
 _OF_SCHEMA = ('name', 'classes', 'class_names', 'diagnosis')
 _THRESHOLDS_KINDS = {
-    'rule': str, 'source': str, 'images': int, 'required': float | int | None, 'undefined': list
+    'rule': str, 'source': str, 'images': int, 'required': float | int | None, 'undefined': list,
+    'recalibration': str,
 }  # fmt: skip
 
 
 class ClassNameError(InputError):
     """Names of classes that findings could not tell apart."""
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """From a picture to what the network takes, as in training.
-
-    Attributes:
-        size: Side of the square in pixels.
-        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'area'``, as in mmcv's ``Resize``.
-        crop_border: Whether the black outer border is cut away first.
-        keep_aspect: Pad the shorter side with black instead of stretching it.
-
-    Raises:
-        InputError: If a field has a wrong type or is out of range.
-
-    Example:
-        >>> Preprocessing(size=64).apply(np.zeros((100, 200, 3), np.uint8)).shape
-        (64, 64, 3)
-    """
-
-    size: int
-    interpolation: str = 'bilinear'
-    crop_border: bool = False
-    keep_aspect: bool = False
-
-    def __post_init__(self) -> None:
-        if type(self.size) is not int or not LEAST_SIDE <= self.size <= _LARGEST_SIZE:
-            raise InputError(
-                f'preprocessing.size must be a number of pixels from {LEAST_SIDE} to '
-                f'{_LARGEST_SIZE}, got {self.size!r}'
-            )
-        if not isinstance(self.interpolation, str) or self.interpolation not in INTERPOLATIONS:
-            raise InputError(
-                f'preprocessing.interpolation must be one of {list(INTERPOLATIONS)}, got '
-                f'{self.interpolation!r}'
-            )
-        for name in ('crop_border', 'keep_aspect'):
-            if type(getattr(self, name)) is not bool:
-                raise InputError(
-                    f'preprocessing.{name} must be true or false, got {getattr(self, name)!r}'
-                )
-
-    def apply(self, picture: np.ndarray) -> np.ndarray:
-        """Crop and resize; a picture that needs neither comes back bit by bit.
-
-        Args:
-            picture: ``uint8`` RGB of shape (H, W, 3).
-
-        Returns:
-            ``uint8`` RGB of shape (size, size, 3).
-
-        Raises:
-            InputError: If it is of another type or shape, or a side is shorter than
-                :data:`LEAST_SIDE`.
-        """
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-            raise InputError(
-                f'expected a picture of type uint8 and shape (H, W, 3), got {picture.dtype} and '
-                f'{picture.shape}; convert it to 8-bit RGB'
-            )
-        height, width = picture.shape[:2]
-        if min(height, width) < LEAST_SIDE:
-            raise InputError(
-                f'the picture has {width} x {height} pixels, expected {LEAST_SIDE} or more each '
-                'way; take it out'
-            )
-        if self.crop_border:
-            left, top, right, bottom = find_field(picture)
-            picture = picture[top:bottom, left:right]
-        return square(picture, self.size, self.keep_aspect, INTERPOLATIONS[self.interpolation])
-
-    def read(
-        self,
-        path: str | Path,
-        max_pixels: int = MAX_PIXELS,
-        accept_damaged: bool = False,
-        notes: list[str] | None = None,
-    ) -> np.ndarray:
-        """Read a file of any accepted format and apply the preprocessing.
-
-        Like ``tools/dataset_tools/prepare_images.py`` it lets libjpeg skip work on pictures
-        of more than twice the size.
-
-        Args:
-            path: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 or DICOM.
-            max_pixels: Larger pictures are refused from their header.
-            accept_damaged: Whether what can be decoded of a damaged picture is taken.
-            notes: Gets what is to be said about the file, see
-                :class:`realmnet.curation.pictures.PictureRead`.
-
-        Returns:
-            ``uint8`` RGB of shape (size, size, 3).
-
-        Raises:
-            InputError: As for :func:`realmnet.curation.pictures.read_any_picture` and
-                :meth:`apply`, naming the file.
-        """
-        picture = read_with_notes(path, 2 * self.size, max_pixels, accept_damaged)
-        if notes is not None:
-            notes += picture.notes
-        try:
-            return self.apply(picture.pixels)
-        except InputError as error:
-            raise InputError(f'{path}: {error}') from None
 
 
 @dataclass(frozen=True)
@@ -204,9 +91,14 @@ class ModelDescription:
             otherwise nothing but that the disease was called pathologic myopia.
         mean: Subtracted from red, green, blue (0 to 255).
         std: Then divides.
+        channel_order: ``'RGB'``, or ``'BGR'`` for a network that takes blue first.
         thresholds: Chosen on the development split, or None.
         training: Where the weights come from.
         input_check: Which pictures can be graded, or None: then every picture is.
+        explain_layers: Names of the layers that heat maps are taken from; none where they are
+            found by themselves.
+        recalibration: Fitted on development data and applied to the scores before the thresholds,
+            or None.
         realmnet_version: Version that wrote the description.
 
     Raises:
@@ -229,13 +121,16 @@ class ModelDescription:
     meaning: dict[str, Any] | None = None
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
+    channel_order: str = 'RGB'
     thresholds: Thresholds | None = None
     training: Training = Training()
     input_check: InputCheck | None = None
+    explain_layers: tuple[str, ...] = ()
+    recalibration: Recalibration | None = None
     realmnet_version: str = realmnet.__version__
 
     def __post_init__(self) -> None:
-        for name in ('classes', 'class_names', 'diagnosis'):
+        for name in ('classes', 'class_names', 'diagnosis', 'explain_layers'):
             value = getattr(self, name)
             if value is None and name == 'diagnosis':
                 continue
@@ -252,6 +147,11 @@ class ModelDescription:
         _check_columns(schema)
         object.__setattr__(self, 'mean', _three_numbers('mean', self.mean))
         object.__setattr__(self, 'std', _three_numbers('std', self.std))
+        if self.channel_order not in CHANNEL_ORDERS:
+            raise InputError(
+                f'channel_order is {reprlib.repr(self.channel_order)}, expected one of '
+                f'{list(CHANNEL_ORDERS)}'
+            )
         if min(self.std) <= 0:
             raise InputError(f'std must be positive, got {list(self.std)}')
         if self.thresholds is not None and set(self.thresholds.values) != set(self.classes):
@@ -263,6 +163,7 @@ class ModelDescription:
             raise InputError(f'input_check must be a check, got {type(self.input_check)}')
         _check_kinds('training', self.training, _TRAINING_KINDS)
         _check_kinds('thresholds', self.thresholds, _THRESHOLDS_KINDS)
+        self._check_recalibration()
         check_network(self.network)
         _check_size(self.network['backbone'].get('img_size'), self.preprocessing.size)
         outputs = self.network['head'].get('num_classes', len(self.classes))
@@ -273,6 +174,20 @@ class ModelDescription:
                 'the configuration that they were trained with'
             )
         _check_texts(asdict(self))
+
+    def _check_recalibration(self) -> None:
+        digest = ''
+        if self.recalibration is not None:
+            parse_recalibration(asdict(self.recalibration), 'recalibration', self.classes)
+            digest = self.recalibration.digest
+        if self.thresholds is not None:
+            check_same_scores(self.thresholds, digest, 'thresholds')
+
+    def recalibrated(self, scores: np.ndarray) -> np.ndarray:
+        """Turn the network's probabilities (N, C) into those that thresholds and findings take."""
+        if self.recalibration is None:
+            return scores
+        return self.recalibration.apply(scores, self.classes)
 
     @cached_property
     def label_schema(self) -> LabelSchema:
@@ -355,13 +270,21 @@ def _read_fields(text: str) -> dict[str, Any]:
             f'format_version is {version!r}, this is realmnet {realmnet.__version__}, which reads '
             f'{FORMAT_VERSION}'
         )
+    if isinstance(content.get('preprocessing'), dict):
+        content['preprocessing'].setdefault('steps', [])  # not in earlier files, nor the next four
+    content.setdefault('channel_order', 'RGB')
+    content.setdefault('explain_layers', [])
     for name, kind in (('preprocessing', Preprocessing), ('training', Training)):
         content[name] = kind(**_known(content.get(name), kind, name))
     if content.get('thresholds') is not None:
+        if isinstance(content['thresholds'], dict):
+            content['thresholds'].setdefault('recalibration', '')  # not in earlier files
         thresholds = _known(content['thresholds'], Thresholds, 'thresholds')
         content['thresholds'] = parse_thresholds(thresholds, 'thresholds')
-    for name in ('diagnosis', 'meaning', 'input_check'):
+    for name in ('diagnosis', 'meaning', 'input_check', 'recalibration'):
         content.setdefault(name, None)  # not in earlier files
+    if content['recalibration'] is not None:
+        content['recalibration'] = parse_recalibration(content['recalibration'], 'recalibration')
     if content['input_check'] is not None:
         content['input_check'] = InputCheck.from_fields(content['input_check'])
     content = _known(content, ModelDescription, '')
@@ -394,9 +317,9 @@ def _check_columns(schema: LabelSchema) -> None:
         )
 
 
-def _check_size(img_size: int | list[int] | None, size: int) -> None:
-    sides = {img_size} if isinstance(img_size, int) else set(img_size or ())
-    if sides and sides != {size}:
+def _check_size(img_size: Any, size: int) -> None:
+    sides = set(img_size) if isinstance(img_size, list) else {img_size or size}
+    if sides != {size}:
         raise InputError(
             f'network.backbone.img_size is {img_size}, but preprocessing.size is {size}; make both '
             'the size that the weights were trained with'

@@ -67,6 +67,7 @@ def describe_config(
             allow_repeats=False,
         ),
         training=training,
+        explain_layers=(cfg.get('explain') or {}).get('layers') or (),
         **how_prepared(root / prefix, root / 'JPEGImages', root),
     )
 
@@ -120,7 +121,7 @@ class DescriptionHook(Hook):
     """Write the model's description into each checkpoint, as JSON text ``meta['realmnet']``.
 
     ``tools/infer.py`` and the export read it. A model that cannot be described, because its test
-    pipeline has further transforms or its network is none of those in ``network_rules.py``, is
+    pipeline has further transforms or its network is none that a description may hold, is
     trained all the same; the log says why. A model that contradicts its own pictures is not: what
     it would be after the training, no other tool would take.
     """

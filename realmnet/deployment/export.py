@@ -24,11 +24,12 @@ from torch import nn
 from realmnet.curation.outputs import staged
 from realmnet.deployment.deployed_network import DeployedNetwork
 from realmnet.deployment.description import KEY, ModelDescription
+from realmnet.deployment.network import scores_and_features
 from realmnet.deployment.runtime import DIGEST, FEATURES, PICTURES, SCORES, OnnxModel, seal
+from realmnet.deployment.torch_inputs import network_inputs
 from realmnet.engine.checkpoint_io import check_archive
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import findings_of
-from realmnet.models.activation import probabilities
 
 if TYPE_CHECKING:
     import onnx
@@ -75,8 +76,9 @@ def export_model(
             more than :data:`TOLERANCE`, or the file cannot be written.
 
     Example:
-        >>> network, description = load_model('model.pth')       # doctest: +SKIP
-        >>> export_model(network, description, 'model.onnx', pictures)  # doctest: +SKIP
+        >>> trained = TrainedModel('model.pth')                  # doctest: +SKIP
+        >>> export_model(trained.model, trained.description, 'model.onnx',
+        ...              pictures)                               # doctest: +SKIP
         Parity(pictures=206, difference=2.4e-07, changed=0)
     """
     path = Path(path)
@@ -187,7 +189,9 @@ def compare(
     decided = [
         [
             (f.found, f.disease)
-            for f in findings_of(scores, description.label_schema, description.thresholds)
+            for f in findings_of(
+                description.recalibrated(scores), description.label_schema, description.thresholds
+            )
         ]
         for scores in (expected, found)
     ]
@@ -200,10 +204,9 @@ def reference_scores(
     network: nn.Module, description: ModelDescription, pictures: np.ndarray
 ) -> np.ndarray:
     """Probabilities ``(N, C)`` of the network itself for ``uint8`` pictures (N, size, size, 3)."""
-    inputs = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (description.mean, description.std))
-    logits = network((inputs - mean) / std, mode='tensor')
-    return probabilities(logits, description.label_schema.softmax_groups).double().numpy()
+    inputs = network_inputs(pictures, description, torch.device('cpu'))
+    groups = description.label_schema.softmax_groups
+    return scores_and_features(network, inputs, groups)[0].double().numpy()
 
 
 def exported_scores(file: str | Path) -> Callable[[np.ndarray], np.ndarray]:

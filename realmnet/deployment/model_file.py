@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from torch import nn
 
 from realmnet.curation.outputs import make_folder, not_writable
@@ -24,6 +25,7 @@ from realmnet.engine.config import load_config
 from realmnet.engine.storage import AtomicBackend
 from realmnet.engine.weights import load_weights
 from realmnet.errors import InputError
+from realmnet.evaluation.recalibration import read_recalibration
 from realmnet.evaluation.thresholds import read_thresholds
 
 # A network may need this many times the bytes of its weights (stored as 8 bits, used as 32), and
@@ -72,7 +74,7 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelDescription]:
     """
     checkpoint = read_checkpoint(path)
     description = read_description(checkpoint, path)
-    return _network(description, checkpoint, path), description
+    return network_of(description, checkpoint, path), description
 
 
 def read_description(checkpoint: dict[str, Any], path: str | Path) -> ModelDescription:
@@ -109,6 +111,7 @@ def pack(
     thresholds: str | Path | None = None,
     crop_border: bool | None = None,
     input_check: bool = True,
+    recalibration: str | Path | None = None,
 ) -> Packed:
     """Write a file for inference: no optimizer, no log, no paths of the training's machine.
 
@@ -123,6 +126,7 @@ def pack(
         thresholds: JSON of ``choose_thresholds.py``; where left out, those already inside.
         crop_border: Whether pictures are cropped first; where left out, as in the training.
         input_check: Whether the model gets an input check; without, it grades any picture.
+        recalibration: JSON of ``recalibrate.py``; where left out, the one already inside.
 
     Returns:
         What was written.
@@ -139,22 +143,28 @@ def pack(
     if config is None:
         description = read_description(content, checkpoint)
     else:
-        description = _from_config(content, checkpoint, config)
+        cfg = load_config(str(config))
+        description = describe_by_config(cfg, config, content, checkpoint)
+    chosen, fitted = description.thresholds, description.recalibration
     if thresholds is not None:
         chosen = read_thresholds(thresholds, description.classes)
-        description = replace(description, thresholds=replace(chosen, source=_name(chosen.source)))
+        chosen = replace(chosen, source=_name(chosen.source))
+    if recalibration is not None:
+        fitted = read_recalibration(recalibration, description.classes)
+        fitted = replace(fitted, source=_name(fitted.source))
+    description = replace(description, thresholds=chosen, recalibration=fitted)
     if crop_border is not None:
         preprocessing = replace(description.preprocessing, crop_border=crop_border)
         if preprocessing != description.preprocessing:  # limits are for pictures as they were
             description = replace(description, preprocessing=preprocessing, input_check=None)
-    network = _network(description, content, checkpoint)
+    network = network_of(description, content, checkpoint)
     unchecked = ''
     if not input_check:
         description = replace(description, input_check=None)
     else:
         text = _mapping(content, 'meta', checkpoint).get('cfg') if config is None else None
         text = text if isinstance(text, str) else None
-        pictures = load_config(str(config)).to_dict() if config is not None else text
+        pictures = cfg.to_dict() if config is not None else text
         try:
             check = training_check(network, description, pictures)
             description = replace(description, input_check=check)
@@ -164,16 +174,25 @@ def pack(
     return Packed(description, digest, sum(p.numel() for p in network.parameters()), unchecked)
 
 
-def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with Path(path).open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
-
-
-def _network(
+def network_of(
     description: ModelDescription, checkpoint: dict[str, Any], path: str | Path
 ) -> nn.Module:
-    """Build the network with the weights; memory is taken last, when all fits."""
+    """Build the network of a description with the weights of a checkpoint.
+
+    Memory is taken last, when names and shapes fit.
+
+    Args:
+        description: The description, which may come from a stranger.
+        checkpoint: What :func:`realmnet.engine.read_checkpoint` returned.
+        path: How messages name it.
+
+    Returns:
+        mmpretrain's ``ImageClassifier`` with the weights, in evaluation mode on the CPU.
+
+    Raises:
+        InputError: If the network cannot be built, or the weights do not fit, are no plain
+            numbers or are not finite.
+    """
     tensors = {
         name: value for name, value in checkpoint['state_dict'].items()
         if isinstance(value, torch.Tensor)
@@ -238,10 +257,20 @@ def _trained_on(meta: Mapping[str, Any], path: str | Path) -> Mapping[str, Any]:
     return trained_on
 
 
-def _from_config(
-    content: dict[str, Any], checkpoint: str | Path, config: str | Path
+def describe_by_config(
+    cfg: Config, config: str | Path, content: dict[str, Any], checkpoint: str | Path
 ) -> ModelDescription:
-    cfg = load_config(str(config))
+    """Describe a checkpoint by the configuration of its training.
+
+    Args:
+        cfg: The configuration, which the user trusts.
+        config: Its file.
+        content: What :func:`realmnet.engine.read_checkpoint` returned.
+        checkpoint: How messages name it.
+
+    Raises:
+        InputError: As for :func:`describe_config`.
+    """
     meta = _mapping(content, 'meta', checkpoint)
     training = describe_training(
         cfg,

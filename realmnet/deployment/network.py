@@ -1,4 +1,4 @@
-"""Building the network that a description names; see ``network_rules.py`` for what it may name."""
+"""Building the network that a description names, if it may name it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import contextlib
 import copy
 from collections.abc import Iterator
 
-import torch
 from mmpretrain.models import ImageClassifier
 from torch import Tensor, nn
 
-import realmnet.models  # noqa: F401 (registers its classes)
 from realmnet.deployment.description import ModelDescription
-from realmnet.deployment.network_rules import check_network
+from realmnet.deployment.network_classes import SmallMaps, check_classes, few_modules, try_on_shapes
 from realmnet.errors import InputError
+from realmnet.models.activation import Groups, probabilities
 from realmnet.models.complexity import build_without_memory
+from realmnet.models.fit import check_fit
 
 
 def build_network(description: ModelDescription) -> nn.Module:
@@ -33,9 +33,9 @@ def build_network(description: ModelDescription) -> nn.Module:
     Raises:
         InputError: If a class or an argument is not allowed, or the parts cannot be built.
     """
-    check_network(description.network)
+    _check(description)
     parts = copy.deepcopy({k: v for k, v in description.network.items() if k != 'type'})
-    with _one_sentence('built'):
+    with _one_sentence('built'), few_modules():
         return ImageClassifier(**parts).eval()
 
 
@@ -49,13 +49,14 @@ def outline_network(description: ModelDescription) -> nn.Module:
         InputError: As for :func:`build_network`, or if a picture of the description's size does
             not become one score a class.
     """
-    check_network(description.network)
+    _check(description)
     parts = copy.deepcopy(description.network)
-    with _one_sentence('built'):
+    with _one_sentence('built'), few_modules(), SmallMaps():
         network = build_without_memory({**parts, 'type': 'mmpretrain.ImageClassifier'}).eval()
     size, classes = description.preprocessing.size, len(description.classes)
-    with _one_sentence(f'used on pictures of {size} px'), torch.no_grad():
-        found = tuple(network(torch.empty(1, 3, size, size, device='meta'), mode='tensor').shape)
+    check_fit(network, size, 'network')
+    with _one_sentence(f'used on pictures of {size} px'):
+        found = try_on_shapes(network, size)
         if found != (1, classes):
             raise ValueError(f'a picture gives {found}, expected (1, {classes})')
     return network
@@ -76,6 +77,30 @@ def features_and_logits(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Ten
     while isinstance(last, tuple | list):
         last = last[-1]
     return (last.flatten(2).mean(2) if last.dim() > 2 else last), network.head(maps)
+
+
+def scores_and_features(
+    network: nn.Module, inputs: Tensor, softmax_groups: Groups
+) -> tuple[Tensor, Tensor]:
+    """Run a classifier once and give the probabilities (N, C) and the features (N, D).
+
+    Args:
+        network: mmpretrain's ``ImageClassifier``.
+        inputs: Normalised pictures, (N, 3, S, S).
+        softmax_groups: As the label schema says; the loss that says so too is left behind.
+    """
+    features, logits = features_and_logits(network, inputs)
+    return probabilities(logits, softmax_groups), features
+
+
+def _check(description: ModelDescription) -> None:
+    try:
+        check_classes(description.network)
+    except InputError as error:
+        raise InputError(
+            f'its description cannot be used: {error}; make the file again with '
+            'tools/deployment/pack.py'
+        ) from None
 
 
 @contextlib.contextmanager

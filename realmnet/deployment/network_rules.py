@@ -1,210 +1,218 @@
-"""The networks that a description may hold: every class, argument and value is listed here.
+"""What a description may say of a network: names and plain values, before any class is looked at.
 
 A description comes from a stranger. The libraries behind a network look strings up in registries,
 which import what has dots, or open them as files; other values decide how much is computed. So
-nothing reaches a constructor that does not stand in :data:`PARTS`: the classes that this
-repository's configurations use, without their losses, and for each argument the values it may
-have. A string is allowed only where all its values are listed, or as a name in timm's registry.
+nothing is built that is not declared, in two steps:
+
+1. here, without torch: the form of the whole, names without dots, plain values within bounds, and
+   inside an argument no other ``type`` than a layer of :data:`LAYERS`;
+2. where the network is built (:mod:`realmnet.deployment.network_classes`): the class is one of
+   :data:`MMPRETRAIN`, or one of ours that says ``describable = True``, and its constructor has
+   such an argument.
 """
 
 from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from realmnet.errors import InputError
 
-
-@dataclass(frozen=True)
-class Rule:
-    """What an argument may be.
-
-    Attributes:
-        says: For messages.
-        allows: Whether a value is allowed.
-    """
-
-    says: str
-    allows: Callable[[Any], bool]
-
-
-def _whole(low: int, high: int) -> Rule:
-    return Rule(
-        f'a whole number from {low} to {high}',
-        lambda value: type(value) is int and low <= value <= high,
-    )
-
-
-def _real(low: float, high: float) -> Rule:
-    return Rule(
-        f'a number from {low} to {high}',
-        lambda value: type(value) in (int, float) and low <= value <= high,  # not NaN
-    )
-
-
-def _word(*words: str) -> Rule:
-    return Rule(f'one of {list(words)}', lambda value: type(value) is str and value in words)
-
-
-def _list(rule: Rule, least: int, most: int) -> Rule:
-    return Rule(
-        f'a list of {least} to {most}, each {rule.says}',
-        lambda value: (
-            type(value) is list and least <= len(value) <= most and all(map(rule.allows, value))
-        ),
-    )
-
-
-def _object(**rules: Rule) -> Rule:
-    inside = ', '.join(f'{name}: {rule.says}' for name, rule in rules.items())
-    return Rule(
-        f'an object ({inside})',
-        lambda value: (
-            type(value) is dict
-            and set(value) <= set(rules)
-            and all(rules[name].allows(item) for name, item in value.items())
-        ),
-    )
-
-
-def _either(*rules: Rule) -> Rule:
-    return Rule(
-        ' or '.join(rule.says for rule in rules),
-        lambda value: any(rule.allows(value) for rule in rules),
-    )
-
-
-_FLAG = Rule('true or false', lambda value: type(value) is bool)
-# timm reads a name with a colon or slash as an address or a folder.
-_TIMM_NAME = Rule(
-    "a name of timm's registry, in a-z, 0-9 and _",
-    lambda value: type(value) is str and re.fullmatch(r'[a-z0-9_]{1,64}', value) is not None,
+#: Classes of mmpretrain by part of the network. Their constructors were read: of what is allowed
+#: below, they open and import nothing. Not here are those that fetch models of others by name
+#: (TIMMBackbone, HuggingFaceClassifier), take classes as arguments (CSPNet), fill tables in loops
+#: as long as the picture is large (LeViT, T2T_ViT, TinyViT, Vig), or serve to pretrain.
+MMPRETRAIN: dict[str, tuple[str, ...]] = {
+    'backbone': (
+        'AlexNet',
+        'BEiTViT',
+        'CSPDarkNet',
+        'CSPResNeXt',
+        'CSPResNet',
+        'ConvNeXt',
+        'DaViT',
+        'DeiT3',
+        'DenseNet',
+        'DistilledVisionTransformer',
+        'EdgeNeXt',
+        'EfficientFormer',
+        'EfficientNet',
+        'EfficientNetV2',
+        'HRNet',
+        'HorNet',
+        'MViT',
+        'MlpMixer',
+        'MobileNetV2',
+        'MobileNetV3',
+        'MobileOne',
+        'MobileViT',
+        'PCPVT',
+        'PoolFormer',
+        'RIFormer',
+        'RegNet',
+        'RepLKNet',
+        'RepVGG',
+        'Res2Net',
+        'ResNeSt',
+        'ResNeXt',
+        'ResNet',
+        'ResNetV1c',
+        'ResNetV1d',
+        'ResNet_CIFAR',
+        'SEResNeXt',
+        'SEResNet',
+        'SVT',
+        'ShuffleNetV1',
+        'ShuffleNetV2',
+        'SwinTransformer',
+        'SwinTransformerV2',
+        'TNT',
+        'VAN',
+        'VGG',
+        'ViTEVA02',
+        'VisionTransformer',
+        'XCiT',
+    ),
+    'neck': ('GeneralizedMeanPooling', 'GlobalAveragePooling', 'HRFuseScales', 'LinearNeck'),
+    'head': ('CSRAClsHead', 'MultiLabelLinearClsHead'),
+}
+#: Layers that an argument may name, as in ``norm_cfg=dict(type='LN')``.
+LAYERS = (
+    'BN',
+    'BN1d',
+    'BN2d',
+    'Clip',
+    'Conv',
+    'Conv1d',
+    'Conv2d',
+    'Conv2dAdaptivePadding',
+    'DropPath',
+    'Dropout',
+    'ELU',
+    'GELU',
+    'GN',
+    'GRN',
+    'HSigmoid',
+    'HSwish',
+    'Hardswish',
+    'IN',
+    'LN',
+    'LN2d',
+    'LayerScale',
+    'LeakyReLU',
+    'PReLU',
+    'ReLU',
+    'ReLU6',
+    'SiLU',
+    'Sigmoid',
+    'Swish',
+    'SyncBN',
+    'Tanh',
 )
-_RATE = _real(0, 0.99)
-_WIDTH = _whole(1, 65_536)
-_WIDTHS = _list(_WIDTH, 1, 8)
-_HEADS = _list(_whole(1, 256), 1, 8)
-_DEPTH = _whole(1, 64)
-_DEPTHS = _list(_DEPTH, 1, 8)
-_SIDE = _whole(1, 4096)
-_IMAGE = _either(_SIDE, _list(_SIDE, 2, 2))
-# A window of w tokens a side has w ** 4 pairs of tokens; 512 px need 32.
-_WINDOW = _whole(1, 64)
-
-_BACKBONES = {
-    'RealMTinyViT': {
-        'arch': _either(
-            _word('5m', '11m', '21m'), _object(channels=_WIDTHS, num_heads=_HEADS, depths=_DEPTHS)
-        ),
-        'img_size': _IMAGE,
-        'window_size': _list(_WINDOW, 1, 8),
-        'drop_rate': _RATE,
-        'drop_path_rate': _RATE,
-        'use_checkpoint': _FLAG,
-        'frozen_stages': _whole(0, 8),
-        'freeze_stem': _FLAG,
-        'gap_before_final_norm': _FLAG,
-    },
-    'ConvNeXt': {
-        'arch': _either(_word('atto', 'tiny'), _object(depths=_DEPTHS, channels=_WIDTHS)),
-        'drop_path_rate': _RATE,
-    },
-    'DistilledVisionTransformer': {
-        'arch': _either(
-            _word('deit-tiny', 'deit-base'),
-            _object(
-                embed_dims=_WIDTH,
-                num_layers=_DEPTH,
-                num_heads=_whole(1, 256),
-                feedforward_channels=_WIDTH,
-            ),
-        ),
-        'img_size': _IMAGE,
-        'patch_size': _whole(4, 64),
-        'out_type': _word('avg_featmap'),
-        'drop_path_rate': _RATE,
-    },
-    'EfficientNet': {'arch': _word('b0', 'b4'), 'drop_path_rate': _RATE},
-    'SwinTransformer': {
-        'arch': _either(
-            _word('base'), _object(embed_dims=_WIDTH, depths=_DEPTHS, num_heads=_HEADS)
-        ),
-        'img_size': _IMAGE,
-        'window_size': _WINDOW,
-        'stage_cfgs': _object(block_cfgs=_object(window_size=_WINDOW)),
-        'drop_path_rate': _RATE,
-    },
-    'TimmFeatures': {
-        'model_name': _TIMM_NAME,
-        'img_size': _SIDE,
-        'window_size': _WINDOW,
-        'embed_dim': _WIDTH,
-        'depths': _DEPTHS,
-        'num_heads': _HEADS,
-        'drop_path_rate': _RATE,
-    },
-}
-_SHAPE = {'num_classes': _whole(1, 1000), 'in_channels': _WIDTH}
-_HEAD_CLASSES = {
-    'GroupLinearHead': _SHAPE,
-    'MultiLabelLinearClsHead': _SHAPE,
-    'ResidualAttentionHead': {**_SHAPE, 'num_heads': _whole(1, 8), 'lam': _real(0, 100)},
-}
-#: Part of the network to its classes, to their arguments.
-PARTS: dict[str, dict[str, dict[str, Rule]]] = {
-    'backbone': _BACKBONES,
-    'neck': {'GlobalAveragePooling': {}},
-    'head': _HEAD_CLASSES,
-}
+# Weights come with the description; the loss concerns training alone.
+_NEVER = re.compile(r'_.*|pretrained.*|checkpoint|checkpoint_path|cache_dir|init_cfg|loss')
+_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]{0,63}')
+# No '/', ':' or '\'; a dot only between digits ('regnetx_1.6gf'), where no import follows it.
+_WORD = re.compile(r'[A-Za-z0-9_+-]+(?:(?<=[0-9])\.(?=[0-9])[A-Za-z0-9_+-]+)*')
+_LONGEST_WORD = 64
+_LARGEST = 65_536
+_LARGEST_SIDE = 4096
+_MOST_ITEMS = 64
+_DEEPEST = 4
+# These decide how many layers there are, and how many pairs of tokens a window has (w ** 4).
+_COUNTS = re.compile(r'depths|num_layers|num_blocks|layers|window_sizes?')
+_MOST_COUNT = 64
 
 
 def check_network(network: Any) -> None:
-    """Check that a model configuration holds only what :data:`PARTS` lists.
+    """Check form, names and values of a model configuration; nothing is looked up.
 
     Args:
         network: The configuration.
 
     Raises:
-        InputError: If it is no ``ImageClassifier`` with backbone and head, or names another
-            class, argument or value; the message says which, and what is allowed.
+        InputError: If it is no ``ImageClassifier`` with backbone and head, or has a name or value
+            that no description may have; the message says where, and what is allowed.
 
     Example:
         >>> check_network({'type': 'ImageClassifier',
-        ...                'backbone': {'type': 'ConvNeXt', 'arch': 'tiny'},
+        ...                'backbone': {'type': 'ResNet', 'depth': 50},
+        ...                'neck': {'type': 'GlobalAveragePooling'},
         ...                'head': {'type': 'MultiLabelLinearClsHead', 'num_classes': 7}})
     """
     if type(network) is not dict or network.get('type') != 'ImageClassifier':
         raise InputError("network must be an object of the type 'ImageClassifier'")
-    if extra := set(network) - {'type', *PARTS}:
+    if extra := set(network) - {'type', *MMPRETRAIN}:
         raise InputError(
-            f'network may hold type, {", ".join(PARTS)}, and not {reprlib.repr(sorted(extra))}'
+            f'network may hold type, {", ".join(MMPRETRAIN)}, and not '
+            f'{reprlib.repr(sorted(extra, key=str))}'
         )
-    for part, classes in PARTS.items():
+    for part in MMPRETRAIN:
         content = network.get(part)
         if content is None and part == 'neck':
             continue
         if type(content) is not dict or 'type' not in content:
             raise InputError(f'network.{part} must be an object with a type')
-        _check_part(f'network.{part}', content, classes)
+        name = content['type']
+        if type(name) is not str or not _NAME.fullmatch(name):
+            raise unknown_class(part, name)
+        for key, value in content.items():
+            if key != 'type':
+                _check_argument(f'network.{part}', key, value, inside=0)
 
 
-def _check_part(place: str, content: dict[str, Any], classes: dict[str, dict[str, Rule]]) -> None:
-    name = content['type']
-    if type(name) is not str or name not in classes:
-        raise InputError(
-            f'{place}.type is {reprlib.repr(name)}, expected one of {list(classes)}, the classes '
-            'of the configurations of this repository'
-        )
-    rules = classes[name]
-    for key, value in content.items():
-        if key == 'type':
-            continue
-        if key not in rules:
-            raise InputError(
-                f'{place} may not hold {reprlib.repr(key)}; {name} may have {list(rules)}'
-            )
-        if not rules[key].allows(value):
-            raise InputError(f'{place}.{key} is {reprlib.repr(value)}, expected {rules[key].says}')
+def unknown_class(part: str, name: Any) -> InputError:
+    """Make the error of a class that no description may name."""
+    return InputError(
+        f'network.{part}.type is {reprlib.repr(name)}, expected one of {list(MMPRETRAIN[part])} '
+        'of mmpretrain, or a class of this project that says describable = True'
+    )
+
+
+def _check_argument(place: str, key: Any, value: Any, inside: int) -> None:
+    if type(key) is not str or not _NAME.fullmatch(key) or _NEVER.fullmatch(key):
+        raise InputError(f'{place} may not hold {reprlib.repr(key)}')
+    place = f'{place}.{key}'
+    if key == 'img_size':
+        sides = value if type(value) is list and len(value) == 2 else [value]
+        if not all(type(side) is int and 1 <= side <= _LARGEST_SIDE for side in sides):
+            raise _expected(place, value, f'a whole number from 1 to {_LARGEST_SIDE}, or two')
+    if _COUNTS.fullmatch(key):
+        counts = value if type(value) is list else [value]
+        if not all(type(count) is int and 1 <= count <= _MOST_COUNT for count in counts):
+            raise _expected(place, value, f'a whole number from 1 to {_MOST_COUNT}, or several')
+    _check_value(place, value, inside)
+
+
+def _check_value(place: str, value: Any, inside: int) -> None:
+    """Check a value that is ``inside`` that many others."""
+    if inside > _DEEPEST:
+        raise InputError(f'{place} is nested too deeply, at most {_DEEPEST} levels are allowed')
+    if value is None or type(value) is bool:
+        return
+    if type(value) in (int, float):
+        if not abs(value) <= _LARGEST:  # NaN too
+            raise _expected(place, value, f'a number of at most {_LARGEST}')
+    elif type(value) is str and not inside:
+        if len(value) > _LONGEST_WORD or not _WORD.fullmatch(value):
+            raise _expected(place, value, 'a word of letters, digits, _, - and +')
+    elif type(value) is list:
+        if len(value) > _MOST_ITEMS:
+            raise _expected(place, value, f'a list of at most {_MOST_ITEMS}')
+        for item in value:
+            _check_value(place, item, inside + 1)
+    elif type(value) is dict:
+        if len(value) > _MOST_ITEMS:
+            raise _expected(place, value, f'an object of at most {_MOST_ITEMS}')
+        for key, item in value.items():
+            if key != 'type':
+                _check_argument(place, key, item, inside + 1)
+            elif type(item) is not str or item not in LAYERS:
+                raise _expected(f'{place}.type', item, f'one of {list(LAYERS)}')
+    else:
+        raise _expected(place, value, 'numbers, true or false, and lists and objects of them')
+
+
+def _expected(place: str, value: Any, what: str) -> InputError:
+    return InputError(f'{place} is {reprlib.repr(value)}, expected {what}')

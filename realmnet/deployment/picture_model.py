@@ -56,11 +56,13 @@ class PictureModel(ABC):
     def _outputs(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Compute scores (N, C) and features (N, D) of the pictures as they are, not mirrored.
 
+        Scores are the network's, not recalibrated.
+
         Features are None where the model does not give them.
         """
 
     def scores(self, pictures: np.ndarray) -> np.ndarray:
-        """Compute the probabilities of preprocessed pictures.
+        """Compute the probabilities of preprocessed pictures, recalibrated where the model is.
 
         Args:
             pictures: ``uint8`` RGB of shape (N, size, size, 3).
@@ -75,7 +77,7 @@ class PictureModel(ABC):
         if self.flip:
             mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
             scores = (scores + self._outputs(mirrored)[0]) / 2
-        return scores, features
+        return self.description.recalibrated(scores), features
 
     def read(self, path: str | Path) -> np.ndarray:
         """Read a file and preprocess it; see :meth:`Preprocessing.read`."""

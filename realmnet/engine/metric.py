@@ -18,10 +18,11 @@ from realmnet.evaluation.predictions import Predictions, write_predictions
 class MultiLabelReport(BaseMetric):
     """Gather all predictions once, report every metric, write the predictions file if asked.
 
-    Values are fractions under ``multi-label/``: precision, recall, F1, mAP, AUROC (means over
-    classes), hamming, coverage, ranking, brier, and each class metric as ``multi-label/AUROC_A4``.
-    Any of them can be ``save_best`` or be watched for early stopping. Padding that a distributed
-    sampler adds is dropped; a picture that still occurs twice is an error.
+    Values are fractions under ``multi-label/``: every metric of
+    :data:`realmnet.evaluation.metric_records.METRICS` over all classes (``multi-label/mAP``), and
+    those of class level of each class (``multi-label/AUROC_A4``). Any of them can be ``save_best``
+    or be watched for early stopping. Padding that a distributed sampler adds is dropped; a picture
+    that still occurs twice is an error.
 
     Attributes:
         predictions: What was gathered last, on the main process; None before.

@@ -20,11 +20,10 @@ from mmpretrain.registry import HOOKS
 from realmnet.datasets.label_table_dataset import LabelTableDataset
 from realmnet.engine.metric import MultiLabelReport
 from realmnet.errors import InputError
-from realmnet.evaluation.metrics import SET_METRICS, all_metrics
+from realmnet.evaluation.metric_records import METRICS, find_metric
+from realmnet.evaluation.metrics import all_metrics
 
 Rule = Literal['greater', 'less']
-#: Metrics of which less is better.
-_LESS = (*(name for name in SET_METRICS if name != 'subset_accuracy'), 'calibration', 'undefined')
 
 
 def rule_of(name: str, rule: str | None = None) -> Rule:
@@ -43,14 +42,15 @@ def rule_of(name: str, rule: str | None = None) -> Rule:
         ('less', 'greater', 'less')
     """
     short = name.rpartition('/')[2]
-    less = short.split('_')[0] in _LESS or 'loss' in short.lower()
-    meant: Rule = 'less' if less else 'greater'
+    metric = find_metric(short)
+    less = short == 'undefined' or 'loss' in short.lower()  # losses, and metrics of other projects
+    meant: Rule = metric.better if metric else 'less' if less else 'greater'
     if rule not in (None, 'greater', 'less'):
         raise InputError(f'rule of {name} must be greater, less or None, got {rule!r}')
     if rule not in (None, meant) and name.startswith(MultiLabelReport.default_prefix):
         raise InputError(
-            f'rule={rule!r} for {name}, of which {"less" if less else "more"} is better; leave '
-            'the rule out'
+            f'rule={rule!r} for {name}, of which {"less" if meant == "less" else "more"} is '
+            'better; leave the rule out'
         )
     return rule or meant
 
@@ -88,9 +88,11 @@ def check_monitored(runner: Runner, names: Sequence[str], purpose: str) -> None:
 
 def no_such_metric(name: str, known: Mapping[str, float]) -> str:
     """Say that a metric is not among those known, and which it may be."""
-    near = difflib.get_close_matches(name, known, 3, 0.5)
-    near = near or [k for k in known if k.rpartition('/')[2].lower() == name.lower()]
-    overall = [k for k in known if '_' not in k.rpartition('/')[2]]
+    short = {key: key.rpartition('/')[2] for key in known}
+    near = [key for key, end in short.items() if end.lower() == name.rpartition('/')[2].lower()]
+    near = near or difflib.get_close_matches(name, known, 3, 0.5)
+    means = {metric.mean for metric in METRICS}
+    overall = [key for key, end in short.items() if '_' not in end or end in means]
     hint = f'did you mean {" or ".join(near)}? ' if near else ''
     return f'but the validation has no such metric; {hint}There are {", ".join(overall)}'
 

@@ -12,8 +12,11 @@ from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch import nn
 
 from realmnet.errors import InputError
+from realmnet.models.complexity import input_side
+from realmnet.models.fit import check_fit
 
 from .checkpoint_io import read_checkpoint
 from .hooks import RunCheckpointHook
@@ -77,6 +80,16 @@ class RealMRunner(Runner):
             if not isinstance(handler, logging.FileHandler):
                 handler.addFilter(_is_for_people)
         return logger
+
+    def build_model(self, model: nn.Module | dict) -> nn.Module:
+        """Build the model, and refuse a head that does not take what the backbone gives.
+
+        Raises:
+            InputError: As for :func:`realmnet.models.fit.check_fit`.
+        """
+        built = super().build_model(model)
+        check_fit(built, input_side(self.cfg, default=224))
+        return built
 
     def train(self) -> Any:
         """Launch training.

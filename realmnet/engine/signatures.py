@@ -157,7 +157,7 @@ def _hands_on(init: Any) -> bool:
 _READ = (
     'runner_type', 'custom_imports', 'pretrained', 'find_unused_parameters', 'model_wrapper_cfg',
     'sync_bn', 'compile', 'activation_checkpointing', 'efficient_conv_bn_eval', 'tta_pipeline',
-    'tta_model', 'quick',
+    'tta_model', 'quick', 'explain',
 )  # fmt: skip
 _DATALOADER = _names('worker_init_fn', 'collate_fn', 'num_batch_per_epoch', 'sampler', 'dataset')
 
@@ -213,6 +213,7 @@ _EXTRA = {
     ),
     ('env_cfg',): ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
     ('env_cfg', 'dist_cfg'): ('backend', 'timeout', 'init_backend', 'init_method'),
+    ('explain',): ('layers',),
     ('auto_scale_lr',): ('enable', 'base_batch_size'),
     ('default_hooks',): (
         'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint',

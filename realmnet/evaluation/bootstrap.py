@@ -14,7 +14,8 @@ import numpy as np
 from scipy import stats
 
 from realmnet.errors import InputError
-from realmnet.evaluation.plan import MACRO, MICRO_METRICS, MetricPlan
+from realmnet.evaluation.metric_types import Column, Part
+from realmnet.evaluation.plan import MetricPlan
 
 #: Images that one replicate of the paper holds (caption of its figure 3).
 PUBLISHED_DRAWS = 1000
@@ -33,7 +34,7 @@ class Replicates:
     """Metrics of the data and of its replicates.
 
     Attributes:
-        names: Metrics, M of them.
+        columns: The numbers, M of them.
         classes: Class names.
         point: Values on the data themselves, shape (M,).
         values: Values of the replicates, shape (B, M); NaN where undefined.
@@ -44,7 +45,7 @@ class Replicates:
         seed: Seed of the draws.
     """
 
-    names: tuple[str, ...]
+    columns: tuple[Column, ...]
     classes: tuple[str, ...]
     point: np.ndarray
     values: np.ndarray
@@ -52,6 +53,11 @@ class Replicates:
     by: str
     draws: int
     seed: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the numbers, M of them."""
+        return tuple(column.name for column in self.columns)
 
     @property
     def degrees(self) -> np.ndarray:
@@ -111,7 +117,7 @@ def replicate(
         if progress:
             progress(done, replicates)
     return Replicates(
-        plan.names,
+        plan.columns,
         plan.classes,
         plan(np.ones((1, len(plan.scores))))[0],
         np.concatenate(values),
@@ -196,13 +202,13 @@ def jackknife(
 def effective_units(plan: MetricPlan, unit: np.ndarray) -> np.ndarray:
     """Count the independent units that each metric rests on.
 
-    Recall rests on the units with positives, specificity on those with negatives, F1, AP and
-    AUROC on the scarcer of the two, precision on the scarcer of units with a prediction and with
-    negatives, NPV on the scarcer of units without a prediction and with positives, kappa on
-    those with a grade, the others on all. Micro-averages count the decisions of all classes as
-    those of one. Units count by Kish's effective number (sum n)^2 / sum n^2, n being the
-    relevant images of a unit: a patient with 99 of 100 positives counts as about one.
-    Macro-averages are NaN here: theirs follow from the classes'
+    A metric rests on the scarcest of the kinds of images that its record names: recall on the
+    units with positives, specificity on those with negatives, F1, AP and AUROC on the scarcer of
+    the two, precision on the scarcer of units with a prediction and with negatives, one whose
+    record names none on all. Micro-averages count the decisions of all classes as those of one.
+    Units count by Kish's effective number (sum n)^2 / sum n^2, n being the relevant images of a
+    unit: a patient with 99 of 100 positives counts as about one. Macro-averages are NaN here,
+    unless their metric rests on all units: theirs follow from the classes'
     (:func:`realmnet.evaluation.intervals.interval`).
 
     Args:
@@ -220,41 +226,34 @@ def effective_units(plan: MetricPlan, unit: np.ndarray) -> np.ndarray:
         1.8
     """
     true = plan.truth == 1
-    result = dict.fromkeys(plan.names, float(kish(np.ones(len(unit)), unit)))
-    parts = _units_by_metric(true, plan.predicted, unit)
-    for name, macro in MACRO.items():
-        if name in result:
-            result[name] = np.nan
-        for i, c in enumerate(plan.classes):
-            if f'{macro}_{c}' in result:
-                result[f'{macro}_{c}'] = float(parts[macro][i])
-    every = _units_by_metric(true.sum(1)[:, None], plan.predicted.sum(1)[:, None], unit,
-                             len(plan.classes))  # fmt: skip
-    for name in MICRO_METRICS:
-        if name in result:
-            single = name.removesuffix('_micro')
-            result[name] = float(every['AP' if single == 'mAP' else single][0])
-    if 'kappa' in result:
-        result['kappa'] = float(kish(true[:, plan.graded].sum(1) == 1, unit))
-    return np.array([result[name] for name in plan.names])
+    every = float(kish(np.ones(len(unit)), unit))
+    of_class = _units_of_parts(true, plan.predicted, unit)
+    counts = (each.sum(1)[:, None] for each in (true, plan.predicted))
+    of_all = _units_of_parts(*counts, unit, most=len(plan.classes))
+    if plan.graded is not None:
+        of_all['graded'] = kish(true[:, plan.graded].sum(1) == 1, unit)[None]
+
+    def units(column: Column) -> float:
+        parts = column.metric.rests_on
+        if not parts:
+            return every
+        if column.level == 'macro':
+            return np.nan
+        if column.level == 'class':
+            place = plan.classes.index(column.of)
+            return min(float(of_class[part][place]) for part in parts)
+        return min(float(of_all[part][0]) for part in parts)
+
+    return np.array([units(column) for column in plan.columns])
 
 
-def _units_by_metric(
+def _units_of_parts(
     true: np.ndarray, predicted: np.ndarray, unit: np.ndarray, most: int = 1
-) -> dict[str, np.ndarray]:
-    """Effective units behind the metrics of each column; ``most`` is the largest count in it."""
+) -> dict[Part, np.ndarray]:
+    """Effective units with each kind of image; ``most`` is the largest count in a column."""
     columns = np.concatenate([true, most - true * 1, predicted, most - predicted * 1], axis=1)
-    positive, negative, claimed, rejected = np.split(kish(columns, unit), 4)
-    scarcer = np.minimum(positive, negative)
-    return {
-        'precision': np.minimum(claimed, negative),
-        'recall': positive,
-        'F1': scarcer,
-        'AP': scarcer,
-        'AUROC': scarcer,
-        'specificity': negative,
-        'NPV': np.minimum(rejected, positive),
-    }
+    parts = ('positives', 'negatives', 'claimed', 'rejected')
+    return dict(zip(parts, np.split(kish(columns, unit), 4), strict=True))
 
 
 def kish(counts: np.ndarray, unit: np.ndarray) -> np.ndarray:

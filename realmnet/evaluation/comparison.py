@@ -1,9 +1,9 @@
-"""Compare two models on the same images: differences, intervals, p-values, Holm's correction."""
+"""Compare two models on the same images: differences, intervals, p-values and their correction."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -17,7 +17,7 @@ from realmnet.evaluation.bootstrap import (
     replicate,
 )
 from realmnet.evaluation.delong import auroc_test
-from realmnet.evaluation.intervals import behind
+from realmnet.evaluation.intervals import behind, spread
 from realmnet.evaluation.mcnemar import mcnemar_test
 from realmnet.evaluation.metrics import make_plan
 from realmnet.evaluation.predictions import Predictions, check_patients, same_images
@@ -44,6 +44,8 @@ class Difference:
         replicates: For bootstrap tests: replicates in which both values are defined.
         remark: Why there is no interval (``'one patient'``; ``'no spread'``, the difference being
             equal in all replicates), or on how few units it rests; ``''`` otherwise.
+        p_bh: The p-value after Benjamini and Hochberg's correction over the same rows, which
+            bounds the share of false findings among the rows called significant.
     """
 
     metric: str
@@ -57,6 +59,7 @@ class Difference:
     test: str
     replicates: int = 0
     remark: str = ''
+    p_bh: float = np.nan
 
 
 def compare(
@@ -70,6 +73,7 @@ def compare(
     seed: int = 42,
     names: Sequence[str] = ('the first file', 'the second file'),
     progress: Callable[[int, int], None] | None = None,
+    simultaneous: bool = False,
 ) -> list[Difference]:
     """Compare two models.
 
@@ -85,7 +89,8 @@ def compare(
     paper's "P < 0.001". Replicates are no observations: their number is free, and with enough of
     them every difference is significant.
 
-    Holm's correction runs over all metrics and classes of the same kind of test.
+    The corrections of Holm (1979) and of Benjamini and Hochberg (1995) run over all metrics and
+    classes of the same kind of test.
 
     Args:
         first: Predictions of one model.
@@ -99,6 +104,9 @@ def compare(
         seed: Seed of the draws.
         names: What the models are called in messages.
         progress: Called with the number done and the number in all.
+        simultaneous: In sound mode, intervals of the bootstrap rows that hold all together in
+            95 % of samples: difference +- c sd, c being the 95 % quantile over the replicates of
+            the largest deviation of any row in its own sd (max-t, Westfall and Young 1993).
 
     Returns:
         One row a metric and test.
@@ -129,10 +137,12 @@ def compare(
             replicate(plan, bootstrap, None, PUBLISHED_DRAWS, seed + i, progress)
             for i, plan in enumerate(plans)
         ]
-        return _holm([_t_test(*drawn, name) for name in metrics])
+        return _corrected([_t_test(*drawn, name) for name in metrics])
     patients = first.patients if by == 'patient' else None
     drawn = [replicate(plan, bootstrap, patients, None, seed, progress) for plan in plans]
-    rows = _holm([_paired(*drawn, name) for name in metrics])
+    rows = _corrected([_paired(*drawn, name) for name in metrics])
+    if simultaneous:
+        rows = _together(rows, *drawn)
     auroc, decisions = [], []
     for i, c in enumerate(classes):
         scores = np.stack([first.scores[:, i], second.scores[:, i]], axis=1)
@@ -148,26 +158,63 @@ def compare(
             Difference(f'decisions_{c}', *shares, shares[0] - shares[1], np.nan, np.nan,
                        outcome.p, np.nan, f'McNemar {outcome.method}')
         )  # fmt: skip
-    return rows + _holm(auroc) + _holm(decisions)
+    return rows + _corrected(auroc) + _corrected(decisions)
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
-    """Holm's step-down correction by statsmodels; NaN stays NaN and does not count."""
+    """Holm's step-down correction; NaN stays NaN and does not count."""
+    return adjusted(p, 'holm')
+
+
+def adjusted(p: Sequence[float], method: str) -> np.ndarray:
+    """Correct p-values by statsmodels; NaN stays NaN and does not count.
+
+    Args:
+        p: Of one family of tests, shape (M,).
+        method: ``'holm'`` for the chance of any false finding, ``'fdr_bh'`` (Benjamini and
+            Hochberg) for the share of false ones among the findings.
+
+    Returns:
+        Shape (M,).
+
+    Example:
+        >>> adjusted([0.01, 0.04, float('nan'), 0.03], 'holm').tolist()
+        [0.03, 0.06, nan, 0.06]
+    """
     from statsmodels.stats.multitest import multipletests
 
     p = np.asarray(p, dtype=float)
     corrected = np.full(len(p), np.nan)
     known = np.isfinite(p)
     if known.any():
-        corrected[known] = multipletests(p[known], method='holm')[1]
+        corrected[known] = multipletests(p[known], method=method)[1]
     return corrected
 
 
-def _holm(rows: list[Difference]) -> list[Difference]:
-    corrected = holm([row.p for row in rows])
+def _corrected(rows: list[Difference]) -> list[Difference]:
+    p = [row.p for row in rows]
+    pairs = zip(holm(p).tolist(), adjusted(p, 'fdr_bh').tolist(), strict=True)
+    return [replace(row, p_holm=h, p_bh=b) for row, (h, b) in zip(rows, pairs, strict=True)]
+
+
+def _together(rows: list[Difference], first: Replicates, second: Replicates) -> list[Difference]:
+    """Give the rows that have an interval simultaneous ones."""
+    mine = [row for row in rows if np.isfinite(row.low)]
+    if not mine:
+        return rows
+    drawn = np.stack([first.column(r.metric) - second.column(r.metric) for r in mine], axis=1)
+    point, sd = np.array([row.difference for row in mine]), spread(drawn)
+    furthest = np.nanmax(np.abs(drawn - point) / sd, axis=1)
+    reach = np.nanquantile(furthest, 0.95) * sd
+    ends = {
+        row.metric: (row.difference - far, row.difference + far)
+        for row, far in zip(mine, reach.tolist(), strict=True)
+    }
     return [
-        Difference(**(vars(row) | {'p_holm': float(p)}))
-        for row, p in zip(rows, corrected, strict=True)
+        replace(row, low=ends[row.metric][0], high=ends[row.metric][1])
+        if row.metric in ends
+        else row
+        for row in rows
     ]
 
 

@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.curation.synthetic_marks import MARK
 from realmnet.errors import InputError
-from realmnet.evaluation.bootstrap import FEW_UNITS, PUBLISHED_DRAWS, jackknife, replicate
+from realmnet.evaluation.bootstrap import (
+    FEW_UNITS,
+    PUBLISHED_DRAWS,
+    Replicates,
+    jackknife,
+    replicate,
+)
 from realmnet.evaluation.decoding import decide
 from realmnet.evaluation.diagnosis import UNITS, pathologic_myopia
 from realmnet.evaluation.intervals import DEFAULT_METHOD, Intervals, interval, published
-from realmnet.evaluation.metrics import CLASS_METRICS, MORE_CLASS_METRICS, make_plan
+from realmnet.evaluation.metric_records import metric_of
+from realmnet.evaluation.metric_types import Column
+from realmnet.evaluation.metrics import make_plan
 from realmnet.evaluation.plan import MetricPlan
 from realmnet.evaluation.predictions import Predictions, check_patients
+from realmnet.evaluation.prevalence import DISEASE, NOTE, at_prevalence, check_prevalence
 from realmnet.evaluation.tables import lay_out, marked_rows, records_json, span
 from realmnet.evaluation.thresholds import DEFAULT, Thresholds, threshold_note
 
 MODES = ('sound', 'published', 'both')
 #: What is evaluated besides the diagnosis, whose parts are called by disease and unit.
 PARTS = ('labels', 'consistent')
-#: Metrics of decisions, which consistent decoding changes.
+#: What is asked of consistent decoding: metrics of decisions, overall and of each class.
 DECISION_METRICS = ('precision', 'recall', 'F1', 'hamming', 'subset_accuracy')
+#: What is asked of a diagnosis, in the order of its table.
 DIAGNOSIS_METRICS = ('recall', 'specificity', 'precision', 'NPV', 'AUROC', 'AP')
-_CLINICAL = {'recall': 'sensitivity', 'precision': 'PPV'}
-_OF_POSITIVES = ('recall', 'F1', 'AP', 'AUROC')
+STATED = 'stated prevalence'
+_STATED_AS = {'PPV': 'precision', 'NPV': 'NPV'}
 
 
 @dataclass(frozen=True)
@@ -37,8 +48,9 @@ class Row:
 
     Attributes:
         group: ``'all'`` or the value of the group.
-        part: ``'labels'``, ``'consistent'`` (one class of each exclusive group), or
-            ``'<disease>, by <unit>'``, such as ``'pathologic myopia, by eye'``.
+        part: ``'labels'``, ``'consistent'`` (one class of each exclusive group), ``'<disease>, by
+            <unit>'``, such as ``'pathologic myopia, by eye'``, or :data:`STATED`, where ``of``
+            names class (and unit) with the prevalence: ``'A4 at 0.01'``.
         metric: Name.
         of: Class, or ``''`` for overall values.
         value: On the data themselves.
@@ -147,6 +159,8 @@ def evaluate(
     diagnosis: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     names: PictureNames = AUTOMATIC,
+    prevalence: Mapping[str, Sequence[float]] | None = None,
+    simultaneous: bool = False,
 ) -> Evaluation:
     """Evaluate one model.
 
@@ -166,6 +180,10 @@ def evaluate(
             ``''`` leaves the diagnosis out.
         progress: Called with replicates done and their number, for each part.
         names: How file names tell the eye.
+        prevalence: Class, or :data:`prevalence.DISEASE`, to prevalences at which PPV and NPV are
+            wanted too; see :func:`prevalence.read_prevalences`.
+        simultaneous: Sound intervals of the C classes of a metric hold all together: each has the
+            confidence 1 - .05/C (Bonferroni). Overall values keep theirs.
 
     Returns:
         The evaluation.
@@ -183,8 +201,15 @@ def evaluate(
         raise InputError(f"bootstrap by {by!r} is unknown; use 'image' or 'patient'")
     if by == 'patient':
         check_patients(predictions)
-    settings = dict(bootstrap=bootstrap, by=by, mode=mode, seed=seed, method=method,
-                    progress=progress)  # fmt: skip
+    prevalence = {name: list(values) for name, values in (prevalence or {}).items()}
+    for value in chain.from_iterable(prevalence.values()):
+        check_prevalence(value)
+    if prevalence and mode == 'published':
+        raise InputError(
+            "the paper's convention knows no stated prevalence; take --mode sound or both"
+        )
+    settings = dict(bootstrap=bootstrap, by=by, mode=mode, seed=seed, method=method)
+    settings |= dict(progress=progress, prevalence=prevalence, simultaneous=simultaneous)
     chosen = thresholds if isinstance(thresholds, Thresholds) else None
     cut = chosen.values if chosen else DEFAULT if thresholds is None else thresholds
     groups_of_rows = {'all': np.ones(len(predictions), bool)}
@@ -200,26 +225,42 @@ def evaluate(
             f'{chosen.diagnosis_rule}, or choose them with --diagnosis {diagnosis}'
         )
     notes = [MARK] if predictions.synthetic else []
+    if 'recalibration_note' in predictions.info:
+        notes.append(str(predictions.info['recalibration_note']))
     notes.append(threshold_note(thresholds))
     notes += _diagnosis_note(predictions) if diagnosis else []
     for group, inside in groups_of_rows.items():
         part = predictions.take(inside)
-        metrics = CLASS_METRICS + MORE_CLASS_METRICS
         plan = make_plan(part.truth, part.scores, schema, cut)
-        rows += _rows(plan, part, group, 'labels', None, metrics, settings)
+        rows += _rows(plan, part, group, 'labels', plan.columns, settings)
         if consistent:
             predicted = decide(part.scores, schema, cut, consistent=True)
             plan = make_plan(part.truth, part.scores, schema, predicted=predicted)
-            rows += _rows(plan, part, group, 'consistent', DECISION_METRICS, metrics[:3], settings)
+            columns = [c for c in plan.columns if c.metric.name in DECISION_METRICS]
+            columns = [c for c in columns if c.level != 'micro']
+            rows += _rows(plan, part, group, 'consistent', columns, settings)
         if diagnosis and schema.diagnosis:
             for unit in UNITS:
                 reduced = pathologic_myopia(part, unit, diagnosis, names=names)
                 at = chosen.diagnosis.get(unit, DEFAULT) if chosen else DEFAULT
                 plan = make_plan(reduced.truth, reduced.scores, reduced.classes, at)
                 title = f'{schema.disease}, by {unit}'
-                rows += _rows(plan, reduced, group, title, (), DIAGNOSIS_METRICS, settings)
+                columns = [
+                    Column(metric_of(m), 'class', reduced.classes[0]) for m in DIAGNOSIS_METRICS
+                ]
+                rows += _rows(plan, reduced, group, title, columns, settings)
+    rows.sort(key=lambda row: row.part == STATED)  # last, in one block
     notes += _notes(rows, predictions, settings)
+    notes += [NOTE] * bool(prevalence)
     settings.pop('progress')
+    if simultaneous:
+        notes.append(
+            f'Simultaneous: sound intervals of the {len(predictions.classes)} classes of a metric '
+            'hold all together in 95 % (Bonferroni); overall values each by itself.'
+        )
+    for name in ('prevalence', 'simultaneous'):
+        if not settings[name]:
+            settings.pop(name)
     settings |= {
         'images': len(predictions),
         'patients': len(set(predictions.patients)),
@@ -234,18 +275,14 @@ def _rows(
     part: Predictions,
     group: str,
     title: str,
-    overall: tuple[str, ...] | None,
-    by_class: tuple[str, ...],
+    columns: Sequence[Column],
     settings: dict,
 ) -> list[Row]:
-    """Numbers of one plan: ``overall`` metrics (all where None) and ``by_class`` ones."""
-    splits = [(name, *_split(name, plan.classes)) for name in plan.names]
+    """Some numbers of one plan."""
     wanted = [
-        (i, metric, of)
-        for i, (_, metric, of) in enumerate(splits)
-        if (of and metric in by_class) or (not of and (overall is None or metric in overall))
+        (plan.columns.index(c), c.metric.name if c.level == 'class' else c.name, c.of)
+        for c in columns
     ]
-    wanted.sort(key=lambda item: by_class.index(item[1]) if item[2] else -1)
     positives = dict(zip(plan.classes, map(int, plan.truth.sum(0)), strict=True))
 
     nothing = np.full(len(plan.names), np.nan)
@@ -269,14 +306,25 @@ def _rows(
     if not replicates or not enough:
         point = plan(np.ones((1, len(plan.scores))))[0]
         alone = f'one {settings["by"]}' if replicates else ''
-        return collect(point, Intervals(nothing, nothing, '', nothing, (alone,) * len(nothing)))
+        none = Intervals(nothing, nothing, '', nothing, (alone,) * len(nothing))
+        return collect(point, none) + _stated(plan, group, title, settings, point)
     rows = []
     if mode in ('sound', 'both'):
         patients = part.patients if settings['by'] == 'patient' else None
         drawn = replicate(plan, replicates, patients, None, seed, settings['progress'])
         left_out = jackknife(plan, patients) if settings['method'] == 'bca' else None
         ends = interval(drawn, settings['method'], left_out=left_out)
-        rows += collect(drawn.point, ends, 'sound', undefined=drawn.undefined)
+        shown = ends
+        if settings['simultaneous']:
+            level = 1 - 0.05 / len(plan.classes)
+            wide = interval(drawn, settings['method'], level, left_out)
+            single = np.array([bool(column.of) for column in plan.columns])
+            low, high = (
+                np.where(single, getattr(wide, e), getattr(ends, e)) for e in ('low', 'high')
+            )
+            shown = replace(ends, low=low, high=high)
+        rows += collect(drawn.point, shown, 'sound', undefined=drawn.undefined)
+        rows += _stated(plan, group, title, settings, drawn.point, drawn, ends, left_out)
     if mode in ('published', 'both'):
         drawn = replicate(plan, replicates, None, PUBLISHED_DRAWS, seed, settings['progress'])
         ends, plus_minus = published(drawn)
@@ -284,16 +332,44 @@ def _rows(
     return rows
 
 
+def _stated(
+    plan: MetricPlan,
+    group: str,
+    title: str,
+    settings: dict,
+    point: np.ndarray,
+    drawn: Replicates | None = None,
+    ends: Intervals | None = None,
+    left_out: np.ndarray | None = None,
+) -> list[Row]:
+    """Predictive values of labels and diagnosis at the prevalences asked for."""
+    if title == 'consistent':
+        return []
+    by, unit = title.partition(', by ')[1:]
+    values = dict(zip(plan.names, map(float, point), strict=True))
+    positives = dict(zip(plan.classes, map(int, plan.truth.sum(0)), strict=True))
+    convention = 'sound' if drawn else ''
+    rows = []
+    for name in plan.classes:
+        for value in settings['prevalence'].get(DISEASE if unit else name, ()):
+            of = f'{name}{by.lstrip(",")}{unit} at {value:g}'
+            found = at_prevalence(drawn, values, name, value, settings['method'], ends, left_out)
+            about = {'convention': convention, 'positives': positives[name]}
+            rows += [
+                Row(
+                    group,
+                    STATED,
+                    of=of,
+                    **about,
+                    **(vars(one) | {'metric': _STATED_AS[one.metric]}),
+                )
+                for one in found
+            ]
+    return rows
+
+
 def _matches(row: Row, where: dict[str, str]) -> bool:
     return all(getattr(row, key) == value for key, value in where.items())
-
-
-def _split(name: str, classes: tuple[str, ...]) -> tuple[str, str]:
-    """Split ``F1_A4`` into metric and class; overall names have no class."""
-    for metric in CLASS_METRICS + MORE_CLASS_METRICS:
-        if name.startswith(f'{metric}_') and name[len(metric) + 1 :] in classes:
-            return metric, name[len(metric) + 1 :]
-    return name, ''
 
 
 def _diagnosis_note(predictions: Predictions) -> list[str]:
@@ -310,6 +386,8 @@ def _diagnosis_note(predictions: Predictions) -> list[str]:
 
 
 def _notes(rows: list[Row], predictions: Predictions, settings: dict) -> list[str]:
+    """Sentences about the numbers that tables print; the others bear their own remarks."""
+    rows = [row for row in rows if _printed(row)]
     notes = []
     if settings['bootstrap']:
         if any(row.convention == 'sound' for row in rows):
@@ -334,7 +412,9 @@ def _notes(rows: list[Row], predictions: Predictions, settings: dict) -> list[st
     lost = dict.fromkeys(
         f'{_clinical(row)} of {row.of} ({row.group})'
         for row in rows
-        if np.isnan(row.value) and row.of and (row.positives or row.metric not in _OF_POSITIVES)
+        if np.isnan(row.value)
+        and row.of
+        and (row.positives or 'positives' not in metric_of(row.metric).needs)
     )
     if lost:
         notes.append(f'Undefined, left out of the means: {", ".join(lost)}.')
@@ -374,7 +454,11 @@ def _unit_notes(rows: list[Row], by: str) -> list[str]:
 
 
 def _clinical(row: Row) -> str:
-    return _CLINICAL.get(row.metric, row.metric) if row.part not in PARTS else row.metric
+    return row.metric if row.part in PARTS else metric_of(row.metric).clinical
+
+
+def _printed(row: Row) -> bool:
+    return metric_of(row.metric).shown != 'files'
 
 
 def _title(key: tuple[str, str, str], form: str, synthetic: bool) -> str:
@@ -391,12 +475,12 @@ def _block(rows: list[Row], form: str, synthetic: bool) -> list[str]:
     classes = list(dict.fromkeys(row.of for row in rows if row.of))
     metrics = list(dict.fromkeys(row.metric for row in rows if row.of))
     if rows[0].part == 'labels':
-        metrics = [m for m in metrics if m in CLASS_METRICS]
+        metrics = [m for m in metrics if metric_of(m).shown == 'table']
     cells = {(row.metric, row.of): row for row in rows}
     published_rows = rows[0].convention == 'published'
 
     def cell(metric: str, of: str) -> str:
-        row = cells.get((metric, of)) or cells.get(('mAP' if metric == 'AP' else metric, of))
+        row = cells.get((metric, of)) or cells.get((metric_of(metric).mean, of))
         if row is None:
             return ''
         if published_rows and of:
@@ -405,15 +489,15 @@ def _block(rows: list[Row], form: str, synthetic: bool) -> list[str]:
 
     positives = {row.of: row.positives for row in rows}
     body = [[c, str(positives[c]), *(cell(m, c) for m in metrics)] for c in classes]
-    used = set(metrics)
-    if len(classes) > 1:
+    if any(not row.of for row in rows) and len(classes) > 1:
         body.append(['mean', '', *(cell(m, '') for m in metrics)])
-        used |= {'mAP'}
     header = ['class', 'positives', *(m for m in metrics)]
     if rows[0].part not in PARTS:
-        header = ['', 'positives', *(_CLINICAL.get(m, m) for m in metrics)]
+        named = 'class' if rows[0].part == STATED else ''
+        header = [named, 'positives', *(metric_of(m).clinical for m in metrics)]
     texts = [lay_out(*marked_rows(header, body, mark), form)]
-    others = [row for row in rows if not row.of and row.metric not in used]
+    used = {metric_of(m).mean for m in metrics}
+    others = [row for row in rows if not row.of and row.metric not in used and _printed(row)]
     if others and len(classes) > 1:
         lines = [[r.metric, span(r.value, r.low, r.high, remark=r.remark)] for r in others]
         texts.append(lay_out(*marked_rows(['overall', 'value'], lines, mark), form))

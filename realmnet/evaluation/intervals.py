@@ -14,7 +14,6 @@ from scipy import special, stats
 
 from realmnet.errors import InputError
 from realmnet.evaluation.bootstrap import FEW_UNITS, Replicates, missing_because
-from realmnet.evaluation.plan import MACRO
 
 #: Methods of :func:`interval`.
 METHODS = ('percentile', 'bca', 'normal', 'logit', 'logit-t')
@@ -210,7 +209,7 @@ def _logit(replicates: Replicates, tail: float, student: bool) -> tuple[np.ndarr
     if student:
         factor = stats.t.isf(tail, n) * np.sqrt((n + 1) / n)
     floor, ceiling = np.array(
-        [_range(name, len(replicates.classes)) for name in replicates.names]
+        [column.metric.range(len(replicates.classes)) for column in replicates.columns]
     ).T
     share = np.clip((replicates.point - floor) / (ceiling - floor), 0, 1)
     reach = factor * sd / (ceiling - floor) / (share * (1 - share))
@@ -243,15 +242,12 @@ def _recover_means(replicates: Replicates, low: np.ndarray, high: np.ndarray) ->
 
 
 def _classes_of_means(replicates: Replicates) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the place of each macro-average in :data:`MACRO` and the places of its classes."""
-    names = list(replicates.names)
-    for macro, metric in MACRO.items():
-        columns = [names.index(n) for c in replicates.classes if (n := f'{metric}_{c}') in names]
-        if macro in names and columns:
-            yield names.index(macro), np.array(columns)
-
-
-def _range(name: str, num_classes: int) -> tuple[float, float]:
-    if name == 'coverage':
-        return 0.0, float(num_classes)
-    return (-1.0, 1.0) if name == 'kappa' else (0.0, 1.0)
+    """Yield the place of each macro-average that rests on its classes' units, and their places."""
+    for i, mean in enumerate(replicates.columns):
+        if mean.level == 'macro' and mean.metric.rests_on:
+            columns = [
+                k
+                for k, column in enumerate(replicates.columns)
+                if column.level == 'class' and column.metric is mean.metric
+            ]
+            yield i, np.array(columns)

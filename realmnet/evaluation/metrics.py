@@ -16,27 +16,13 @@ import numpy as np
 from realmnet.curation.label_table import LabelSchema, schema_of
 from realmnet.errors import InputError
 from realmnet.evaluation.decoding import decide
-from realmnet.evaluation.plan import (
-    CLASS_METRICS,
-    MICRO_METRICS,
-    MORE_CLASS_METRICS,
-    SET_METRICS,
-    MetricPlan,
-)
+from realmnet.evaluation.metric_records import METRICS, metric_of, names_shown
+from realmnet.evaluation.plan import MetricPlan
 
-__all__ = [
-    'CLASS_METRICS',
-    'MICRO_METRICS',
-    'MORE_CLASS_METRICS',
-    'SET_METRICS',
-    'MetricPlan',
-    'all_metrics',
-    'check_arrays',
-    'class_metrics',
-    'make_plan',
-    'metrics_table',
-    'set_metrics',
-]
+#: Metrics of single classes that tables print, a column each.
+CLASS_METRICS = names_shown('table')
+#: Overall metrics that :func:`metrics_table` prints in a line below the classes.
+SET_METRICS = names_shown('line')
 
 
 def class_metrics(
@@ -48,8 +34,10 @@ def class_metrics(
     """Metrics of each class.
 
     Precision TP/(TP+FP), recall (sensitivity) TP/(TP+FN), F1 2TP/(2TP+FP+FN), specificity
-    TN/(TN+FP), NPV TN/(TN+FN), AP, AUROC, Brier score mean (p-y)^2, and expected calibration
-    error sum_b |sum_{i in b} (p_i - y_i)| / N over ten equal-width bins (Guo et al. 2017).
+    TN/(TN+FP), NPV TN/(TN+FN), AP, AUROC, Brier score mean (p-y)^2, expected calibration error
+    sum_b |sum_{i in b} (p_i - y_i)| / N over ten equal-width bins (Guo et al. 2017), Matthews
+    correlation coefficient (TP TN - FP FN) / sqrt((TP+FP)(TP+FN)(TN+FP)(TN+FN)) and balanced
+    accuracy (recall + specificity) / 2.
 
     Args:
         truth: 0/1, shape (N, C).
@@ -58,10 +46,11 @@ def class_metrics(
         predicted: Decisions, bool of shape (N, C), instead of the threshold's.
 
     Returns:
-        Name in :data:`CLASS_METRICS` and :data:`MORE_CLASS_METRICS` to an array of shape (C,). A
-        class without positives has NaN recall, F1, AP and AUROC; one without negatives NaN AUROC
-        and specificity; one that is never predicted NaN precision, but F1 0 where it has
-        positives.
+        Name of each metric of class level (:data:`metric_records.METRICS`) to an array of shape
+        (C,). What lacks the images that its record ``needs`` is NaN: a class without positives
+        has no recall, F1, AP, AUROC, MCC and balanced accuracy; one without negatives no AUROC,
+        specificity, MCC and balanced accuracy; one that is never predicted no precision, but F1
+        and MCC 0 where it has positives (and negatives).
 
     Raises:
         InputError: If shapes differ, a score is not in [0, 1] or a truth not 0 or 1.
@@ -75,8 +64,9 @@ def class_metrics(
     plan = make_plan(truth, scores, classes, threshold, predicted=predicted)
     values = dict(zip(plan.names, plan(np.ones((1, len(plan.scores))))[0], strict=True))
     return {
-        name: np.array([values[f'{name}_{c}'] for c in classes])
-        for name in CLASS_METRICS + MORE_CLASS_METRICS
+        metric.name: np.array([values[f'{metric.name}_{c}'] for c in classes])
+        for metric in METRICS
+        if metric.level == 'class'
     }
 
 
@@ -124,9 +114,10 @@ def all_metrics(
     Returns:
         ``precision, recall, F1, mAP, AUROC, hamming, coverage, ranking, brier``, then
         ``subset_accuracy, specificity, NPV, calibration``, ``kappa`` where the schema has an
-        ordered exclusive group of three classes or more, and the micro-averages of
-        :data:`MICRO_METRICS`; then ``<metric>_<class>``; fractions. ``undefined`` counts the class
-        values among :data:`CLASS_METRICS` that are NaN.
+        ordered exclusive group of three classes or more, the micro-averages ``precision_micro,
+        recall_micro, F1_micro, mAP_micro, AUROC_micro``, and ``MCC, balanced_accuracy``; then
+        ``<metric>_<class>``; fractions. ``undefined`` counts the class values among
+        :data:`CLASS_METRICS` that are NaN.
 
     Raises:
         InputError: As for :func:`class_metrics`.
@@ -223,7 +214,7 @@ def metrics_table(values: dict[str, float], classes: Sequence[str], names: Seque
         label = c if c == n else f'{c} {n}'
         cells = ''.join(f'{values[f"{m}_{c}"]:>11.4f}' for m in CLASS_METRICS)
         lines.append(f'{label:<{width}}{cells}')
-    macro = ''.join(f'{values["mAP" if m == "AP" else m]:>11.4f}' for m in CLASS_METRICS)
+    macro = ''.join(f'{values[metric_of(m).mean]:>11.4f}' for m in CLASS_METRICS)
     lines.append(f'{"mean":<{width}}{macro}')
     lines.append('  '.join(f'{m} {values[m]:.4f}' for m in SET_METRICS))
     return '\n'.join(lines)

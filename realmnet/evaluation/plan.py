@@ -1,30 +1,21 @@
 """Every metric of one predictions file, for one or thousands of sets of image weights.
 
 All metrics but AP and AUROC are sums over images, or ratios of a few such sums: one matrix
-product gives them for all replicates. AP and AUROC are in :mod:`realmnet.evaluation.ranked`.
+product gives them for all replicates. AP and AUROC are in :mod:`realmnet.evaluation.ranked`. What
+is summed, and what follows from the sums, is in :mod:`realmnet.evaluation.metric_records`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
+from realmnet.evaluation.metric_records import METRICS, columns_of
+from realmnet.evaluation.metric_types import Images, Sums
 from realmnet.evaluation.ranked import RankedColumn
-
-#: Metrics of single classes, whose means are the overall values of the same name.
-CLASS_METRICS = ('precision', 'recall', 'F1', 'AP', 'AUROC')
-#: Further metrics of single classes, likewise.
-MORE_CLASS_METRICS = ('specificity', 'NPV', 'brier', 'calibration')
-#: Metrics of whole label sets; lower is better for all four.
-SET_METRICS = ('hamming', 'coverage', 'ranking', 'brier')
-#: Micro-averages: all classes' decisions, or scores, taken as those of one class.
-MICRO_METRICS = ('precision_micro', 'recall_micro', 'F1_micro', 'mAP_micro', 'AUROC_micro')
-
-#: Macro-averages whose units are those of their classes, and the class metric of each.
-MACRO = {'precision': 'precision', 'recall': 'recall', 'F1': 'F1', 'mAP': 'AP', 'AUROC': 'AUROC',
-         'specificity': 'specificity', 'NPV': 'NPV'}  # fmt: skip
 
 _ROWS = 16384
 _CACHED = 32 * 2**20  # bytes of per-image columns kept between calls
@@ -42,10 +33,12 @@ class MetricPlan:
             kappa with quadratic weights is taken on it, the predicted grade being that of the
             highest score. None leaves kappa out.
         bins: Equal-width bins of the calibration error.
-        essential: Only precision, recall, F1, AP and AUROC; for long simulations.
+        essential: Only the metrics of the class table (precision, recall, F1, AP and AUROC),
+            without micro-averages; for long simulations.
 
     Attributes:
-        names: Metrics, in the order of the columns that :meth:`__call__` returns.
+        columns: The numbers that :meth:`__call__` returns.
+        names: Their names.
 
     Example:
         >>> truth, scores = np.array([[1], [0], [1]]), np.array([[0.9], [0.6], [0.7]])
@@ -82,7 +75,13 @@ class MetricPlan:
             self._ranked = list(pool.map(RankedColumn, self.truth.T, self.scores.T))
             self._micro = micro.result() if micro else None
         self._cache: list[np.ndarray] | None = None
-        self.names = self._name()
+        metrics = [m for m in METRICS if self.graded is not None or 'graded' not in m.needs]
+        if essential:
+            metrics = [m for m in metrics if m.shown == 'table']
+        self.columns = columns_of(self.classes, metrics, micro=not essential)
+        self.names = tuple(column.name for column in self.columns)
+        self._metrics = tuple(metrics)
+        self._own = self._places()
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
         """Compute the metrics of some replicates.
@@ -99,118 +98,58 @@ class MetricPlan:
             for at, block in zip(range(0, len(columns), _ROWS), self._image_columns(), strict=False)
         )
         num_classes = len(self.classes)
-        totals, rest = sums[:4], sums[4:]
-        weight = totals[0]
-        hits, claimed, positives = rest[: 3 * num_classes].reshape(3, num_classes, -1)
-        rest = rest[3 * num_classes :]
+        hits, claimed, positives = sums[1 : 1 + 3 * num_classes].reshape(3, num_classes, -1)
+        ranks = [column(columns) for column in self._ranked]
+        ap, auroc = (np.stack(values) for values in zip(*ranks, strict=True))
+        by_class = Sums(sums[0], hits, claimed, positives, ap, auroc, sums[:0])
+        pooled = by_class.pooled(*self._micro(columns)) if self._micro else None
+        values: dict[tuple[str, str], np.ndarray] = {}
         with np.errstate(invalid='ignore', divide='ignore'):
-            by_class = _decisions(hits, claimed, positives, weight)
-            ranks = [column(columns) for column in self._ranked]
-            by_class['AP'] = np.stack([pair[0] for pair in ranks])
-            by_class['AUROC'] = np.stack([pair[1] for pair in ranks])
-            overall: dict[str, np.ndarray] = {}
-            if not self.essential:
-                by_class['brier'] = rest[:num_classes] / weight
-                rest = rest[num_classes:]
-                gaps = rest[: num_classes * self.bins].reshape(num_classes, self.bins, -1)
-                by_class['calibration'] = np.abs(gaps).sum(1) / weight
-                rest = rest[num_classes * self.bins :]
-                overall = _micro(hits, claimed, positives)
-                overall['mAP_micro'], overall['AUROC_micro'] = self._micro(columns)
-                overall['hamming'] = (claimed + positives - 2 * hits).sum(0) / weight / num_classes
-                overall['subset_accuracy'] = totals[1] / weight
-                overall['coverage'], overall['ranking'] = totals[2] / weight, totals[3] / weight
-                if self.graded is not None:
-                    overall['kappa'] = _kappa(rest, len(self.graded), weight)
-            for name, values in by_class.items():
-                overall['mAP' if name == 'AP' else name] = _mean(values)
-        for name, values in by_class.items():
-            overall |= {f'{name}_{c}': values[i] for i, c in enumerate(self.classes)}
-        return np.stack([overall[name] for name in self.names], axis=1)
+            for metric in self._metrics:
+                own = replace(by_class, own=sums[self._own[metric.name]])
+                value = values[metric.name, metric.level] = metric.value(own)
+                if metric.level == 'class':
+                    values[metric.name, 'macro'] = _mean(value)
+                if metric.micro and pooled:
+                    values[metric.name, 'micro'] = metric.value(pooled)
+        rows = [values[column.metric.name, column.level] for column in self.columns]
+        for i, column in enumerate(self.columns):
+            if column.level == 'class':
+                rows[i] = rows[i][self.classes.index(column.of)]
+        return np.stack(rows, axis=1)
 
-    def _name(self) -> tuple[str, ...]:
-        single = CLASS_METRICS if self.essential else CLASS_METRICS + MORE_CLASS_METRICS
-        names = ['mAP' if name == 'AP' else name for name in CLASS_METRICS]
-        if not self.essential:
-            names += [*SET_METRICS, 'subset_accuracy', 'specificity', 'NPV', 'calibration']
-            names += ['kappa'] * (self.graded is not None) + list(MICRO_METRICS)
-        return tuple(names + [f'{name}_{c}' for name in single for c in self.classes])
+    def _places(self) -> dict[str, slice]:
+        """Where the sums of each metric's own columns are, behind those that all share."""
+        images, start = self._images(slice(0, 1)), 1 + 3 * len(self.classes)
+        places = {}
+        for metric in self._metrics:
+            end = start + (len(metric.gather(images)) if metric.gather else 0)
+            places[metric.name] = slice(start, end)
+            start = end
+        return places
+
+    def _images(self, rows: slice) -> Images:
+        return Images(
+            self.truth[rows] == 1, self.scores[rows], self.predicted[rows], self.graded, self.bins
+        )
 
     def _image_columns(self) -> Iterator[np.ndarray] | list[np.ndarray]:
         """Yield what is summed over images, (rows, K) at a time."""
         if self._cache is not None:
             return self._cache
         blocks = (self._block(slice(at, at + _ROWS)) for at in range(0, len(self.scores), _ROWS))
-        width = 4 + len(self.classes) * (4 + self.bins) + 32
+        width = max(place.stop for place in self._own.values())
         if width * 8 * len(self.scores) <= _CACHED:
             blocks = self._cache = list(blocks)
         return blocks
 
     def _block(self, rows: slice) -> np.ndarray:
-        truth, scores, predicted = self.truth[rows], self.scores[rows], self.predicted[rows]
-        true = truth == 1
-        parts = [np.ones(len(truth)), (predicted == true).all(1)]
-        parts += [np.zeros(len(truth))] * 2 if self.essential else _label_ranks(true, scores)
-        parts += [*(predicted & true).T, *predicted.T, *true.T]
-        if not self.essential:
-            gap = scores - truth
-            parts += [*(gap**2).T]
-            inside = np.minimum((scores * self.bins).astype(int), self.bins - 1)
-            spread = np.zeros((len(self.classes), self.bins, len(truth)))
-            index = np.ogrid[: len(self.classes), : len(truth)]
-            spread[index[0], inside.T, index[1]] = gap.T
-            parts += [*spread.reshape(-1, len(truth))]
-        if self.graded is not None and not self.essential:
-            grade, guess = true[:, self.graded].argmax(1), scores[:, self.graded].argmax(1)
-            known = true[:, self.graded].sum(1) == 1  # kappa needs exactly one true grade
-            steps = np.arange(len(self.graded))[:, None]
-            parts += [known, known * (grade - guess) ** 2]
-            parts += [*(known & (grade == steps)), *(known & (guess == steps))]
+        images = self._images(rows)
+        parts = [np.ones(len(images.true))]
+        parts += [*(images.predicted & images.true).T, *images.predicted.T, *images.true.T]
+        for metric in self._metrics:
+            parts += [*metric.gather(images)] if metric.gather else []
         return np.stack(parts, axis=1, dtype=float)
-
-
-def _label_ranks(true: np.ndarray, scores: np.ndarray) -> list[np.ndarray]:
-    """Coverage and ranking loss of each image, as scikit-learn's functions of these names."""
-    lowest = np.where(true, scores, np.inf).min(1)
-    depth = (scores >= lowest[:, None]).sum(1)
-    wrong = np.zeros(len(true))
-    for c in range(true.shape[1]):
-        wrong += true[:, c] * (~true & (scores >= scores[:, c, None])).sum(1)
-    pairs = true.sum(1) * (~true).sum(1)
-    return [depth, np.where(pairs > 0, wrong / np.maximum(pairs, 1), 0.0)]
-
-
-def _decisions(
-    hits: np.ndarray, claimed: np.ndarray, positives: np.ndarray, weight: np.ndarray
-) -> dict[str, np.ndarray]:
-    rejected = weight - claimed
-    true_negatives = rejected - (positives - hits)
-    return {
-        'precision': hits / claimed,
-        'recall': hits / positives,
-        'F1': np.where(positives > 0, 2 * hits / (positives + claimed), np.nan),
-        'specificity': true_negatives / (weight - positives),
-        'NPV': true_negatives / rejected,
-    }
-
-
-def _micro(hits: np.ndarray, claimed: np.ndarray, positives: np.ndarray) -> dict[str, np.ndarray]:
-    hits, claimed, positives = hits.sum(0), claimed.sum(0), positives.sum(0)
-    return {
-        'precision_micro': hits / claimed,
-        'recall_micro': hits / positives,
-        'F1_micro': np.where(positives > 0, 2 * hits / (positives + claimed), np.nan),
-    }
-
-
-def _kappa(sums: np.ndarray, num_grades: int, weight: np.ndarray) -> np.ndarray:
-    """1 - observed / expected squared difference of the grades."""
-    known, observed = sums[0], sums[1]
-    truth, guess = sums[2 : 2 + num_grades], sums[2 + num_grades :]
-    steps = np.arange(num_grades)
-    distance = (steps[:, None] - steps) ** 2
-    expected = np.einsum('gb,gh,hb->b', truth, distance, guess) / known
-    return np.where(expected > 0, 1 - observed / expected, np.nan)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

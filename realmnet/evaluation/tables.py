@@ -150,7 +150,7 @@ def _show(cell: object, column: str) -> str:
     cell = plain(cell)
     if cell is None:
         return '-'
-    if column in ('p', 'p_holm') and cell < 5e-5:
+    if column in ('p', 'p_holm', 'p_bh') and cell < 5e-5:
         return '<0.0001'
     return f'{cell:.4f}' if isinstance(cell, float) else str(cell)
 

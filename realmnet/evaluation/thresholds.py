@@ -38,6 +38,8 @@ class Thresholds:
         diagnosis: Unit (image, eye, patient) to the threshold of the disease, if it can be told
             from the classes.
         diagnosis_rule: How classes become the score that it is for, ``'max'`` or ``'noisy-or'``.
+        recalibration: Digest of the recalibration of the scores; ``''`` for scores as the network
+            gives them.
     """
 
     values: dict[str, float]
@@ -49,6 +51,7 @@ class Thresholds:
     undefined: list[str] = field(default_factory=list)
     diagnosis: dict[str, float] = field(default_factory=dict)
     diagnosis_rule: str = 'max'
+    recalibration: str = ''
 
 
 def choose_thresholds(
@@ -112,7 +115,7 @@ def choose_thresholds(
     return Thresholds(
         values, rule, list(predictions.classes), source, len(predictions),
         sensitivity if rule == 'sensitivity' else None, undefined, cuts,
-        diagnosis,
+        diagnosis, predictions.info.get('recalibration', ''),
     )  # fmt: skip
 
 
@@ -222,12 +225,41 @@ def find_thresholds(
         The thresholds, or None if no file is named and none is there.
 
     Raises:
-        InputError: As for :func:`read_thresholds`.
+        InputError: As for :func:`read_thresholds` and :func:`check_same_scores`.
     """
     if path is None and predictions.info.get('checkpoint'):
         beside = thresholds_path(predictions.info['checkpoint'])
         path = beside if beside.is_file() else None
-    return None if path is None else read_thresholds(path, predictions.classes)
+    if path is None:
+        return None
+    thresholds = read_thresholds(path, predictions.classes)
+    check_same_scores(thresholds, predictions.info.get('recalibration', ''), str(path))
+    return thresholds
+
+
+def check_same_scores(thresholds: Thresholds, recalibration: str, place: str) -> None:
+    """Refuse thresholds for scores that were chosen on scores recalibrated otherwise.
+
+    They cannot be carried over: isotonic curves map many scores to one, and classes that are
+    recalibrated each by itself change places in the diagnosis and in exclusive groups.
+
+    Args:
+        thresholds: The thresholds.
+        recalibration: Digest of the recalibration of the scores; ``''`` without one.
+        place: How messages name the thresholds.
+
+    Raises:
+        InputError: Names the remedy.
+    """
+    if thresholds.recalibration != recalibration:
+        chosen, applied = (
+            f'with the recalibration {digest}' if digest else 'without recalibration'
+            for digest in (thresholds.recalibration, recalibration)
+        )
+        raise InputError(
+            f'{place}: the thresholds were chosen on scores {chosen}, and are to decide on scores '
+            f'{applied}; choose them anew on these (choose_thresholds.py --recalibration FILE)'
+        )
 
 
 def threshold_note(thresholds: Thresholds | float | None) -> str:

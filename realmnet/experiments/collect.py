@@ -15,6 +15,7 @@ from realmnet.experiments.record import (
     tested,
 )
 from realmnet.experiments.sweep import Cell, Sweep
+from realmnet.reporting.measured import TRIAL
 from realmnet.reporting.outcome import Outcome
 from realmnet.reporting.published import ABLATIONS, ablation_cell
 
@@ -122,4 +123,6 @@ def _predictions(folder: Path, record: Record) -> dict[str, Predictions]:
 def _kind(record: Record | None) -> str:
     if record is None:
         return ''
-    return 'quick' if record.quick else 'synthetic' if record.synthetic else ''
+    if record.quick:
+        return 'quick' if record.synthetic else TRIAL
+    return 'synthetic' if record.synthetic else ''

@@ -13,9 +13,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from realmnet.curation.synthetic import is_synthetic
-from realmnet.engine.config import apply_options, datasets
+from realmnet.engine.config import datasets
 from realmnet.errors import InputError
-from realmnet.experiments.quick import make_quick
+from realmnet.experiments.quick import run_config
 from realmnet.experiments.record import (
     Record,
     first_difference,
@@ -95,9 +95,7 @@ def plan_runs(
         for seed in sweep.seeds:
             cfg = cell_config(cell)
             cfg.randomness.seed = seed
-            if quick:
-                cfg = make_quick(cfg)
-            apply_options(cfg, options or {})
+            cfg, _ = run_config(cfg, options or {}, quick)
             folder = root / cell.folder / f'seed-{seed}'
             record = _record(sweep, cell, seed, cfg, folder)
             path = folder.with_suffix('.py')
@@ -195,7 +193,7 @@ def _record(sweep: Sweep, cell: Cell, seed: int, cfg: Config, folder: Path) -> R
             'another --work-dir'
         )
     synthetic = is_synthetic(data_root(cfg))
-    return Record(sweep.name, cell.name, seed, config, quick=bool(cfg.get('quick')),
+    return Record(sweep.name, cell.name, seed, config, quick=cfg.get('quick') is True,
                   synthetic=synthetic)  # fmt: skip
 
 

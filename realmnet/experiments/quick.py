@@ -1,55 +1,94 @@
-"""A quick version of any config: small pictures, the smallest backbone of its family, two epochs.
+"""A quick version of any config: small pictures, a small network, two epochs.
 
-It shows that an experiment runs from data to metrics on a laptop. What it measures is about
-synthetic pictures and says nothing about patients.
+What makes a network small stands in the config, as the dictionary ``quick`` that is merged with
+it. It shows that an experiment runs from data to metrics on a laptop; what it measures says
+nothing about patients.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import reprlib
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config, ConfigDict
-from tqdm import tqdm
+from mmengine.registry import init_default_scope
 
-from realmnet.curation.label_table import PSMM, get_schema
-from realmnet.curation.synthetic import (
-    SyntheticArguments,
-    check_output,
-    draw_patients,
-    make_synthetic,
-)
-from realmnet.engine.config import datasets
-from realmnet.engine.storage import file_lock
+from realmnet.engine.config import apply_options, datasets
+from realmnet.engine.options import check_config
+from realmnet.engine.signatures import takes, top_level
 from realmnet.errors import InputError
+from realmnet.experiments.quick_data import (
+    QUICK_ROOT,
+    own_list,
+    take_few,
+    use_synthetic,
+)
+from realmnet.models.complexity import build_without_memory
 
-QUICK_ROOT = 'data/synthetic-quick'
-QUICK_DATA = SyntheticArguments(patients=360, size=64, labels='even', seed=42)
+#: Side of the pictures that a config's ``quick`` is written for.
+SIZE = 64
 #: From random weights and in two epochs, the recipe's rate is too low.
 LR_FACTOR = 5
-_LISTS = {
-    'train': 'ImageSets/Main/MYOPIA/MYOPIA.csv',
-    'val': 'ImageSets/Main/val.csv',
-    'test': 'ImageSets/Main/test.csv',
+#: Which argument of a transform is the size of what it gives.
+_SIZES = {
+    'Resize': 'scale',
+    'ResizeEdge': 'scale',
+    'RandomResizedCrop': 'scale',
+    'CenterCrop': 'crop_size',
+    'RandomCrop': 'crop_size',
 }
+_ABSENT = 'nothing'
+_NOTHING_MEANT = 'What a quick run measures says nothing about patients.'
+
+
+def run_config(cfg: Config, options: Mapping, quick: bool) -> tuple[Config, list[str]]:
+    """Make the config of a run: the quick one or not, and options, which have the last word.
+
+    Args:
+        cfg: As read; it is changed.
+        options: ``--cfg-options``. Those of the data count before it is decided which pictures a
+            quick run takes, too.
+        quick: Whether to shrink it.
+
+    Returns:
+        The config, and what is to be said of the quick one.
+
+    Raises:
+        InputError: As for :func:`make_quick` and :func:`apply_options`.
+    """
+    said: list[str] = []
+    if quick:
+        of_data = [k for k in options if k == 'data_root' or '_dataloader.dataset.' in k]
+        apply_options(cfg, {key: options[key] for key in of_data})
+        cfg, said = make_quick_and_say(cfg)
+    else:
+        cfg.pop('quick', None)  # nothing reads it any more
+    apply_options(cfg, options)
+    return cfg, said
 
 
 def make_quick(
-    cfg: Config, size: int = 64, epochs: int = 2, data_root: str | Path = QUICK_ROOT
+    cfg: Config, size: int = SIZE, epochs: int = 2, data_root: str | Path = QUICK_ROOT
 ) -> Config:
     """Shrink a config to a trial that trains from scratch on two CPU cores.
 
-    The backbone becomes the smallest of its family, at ``size`` pixels; there are no pretrained
-    weights; the data are a synthetic PSMM (:func:`ensure_quick_data`), for another label schema
-    as many of its columns; the schedule is one epoch of warm-up and a cosine. Learning rates are
-    multiplied by five, so that their ratios between configs stay. What an experiment varies stays:
-    loss, head, drop path, freezing, augmentation, training list.
+    Pictures of ``size`` pixels, 16 a batch, no workers, no pretrained weights; one epoch of warm-up
+    and a cosine; learning rates five times as high, so that their ratios between configs stay.
+    Then the dictionary ``quick`` of the config is merged, as mmengine merges (``_delete_=True``
+    replaces). Its ``model`` is for the backbone that it names: another one, such as of a config
+    that inherits it, stays as it is, and only its pictures shrink.
+
+    A user's own pictures stay (:func:`own_list`), few of them; otherwise the data are a
+    synthetic PSMM (:func:`ensure_quick_data`), for another label schema as many of its columns.
+    What an experiment varies stays: loss, head, drop path, freezing, augmentation, training list.
 
     Args:
-        cfg: A config of this repository; not changed.
-        size: Side of the pictures, a multiple of 32.
+        cfg: A config; not changed.
+        size: Side of the pictures, a multiple of 32; 64 where ``quick`` has a ``model``.
         epochs: Number of epochs.
         data_root: Root of the synthetic PSMM.
 
@@ -57,7 +96,7 @@ def make_quick(
         The quick config, marked by ``quick = True``.
 
     Raises:
-        InputError: If ``size`` or ``epochs`` cannot be, or the backbone's family is unknown.
+        InputError: If ``size`` or ``epochs`` cannot be, or ``quick`` does not fit the config.
 
     Example:
         >>> from realmnet.engine.config import load_config
@@ -66,50 +105,214 @@ def make_quick(
         >>> quick.model.backbone.arch, quick.model.head.in_channels, quick.train_cfg.max_epochs
         ('5m', 320, 2)
     """
+    return make_quick_and_say(cfg, size, epochs, data_root)[0]
+
+
+def make_quick_and_say(
+    cfg: Config, size: int = SIZE, epochs: int = 2, data_root: str | Path = QUICK_ROOT
+) -> tuple[Config, list[str]]:
+    """As :func:`make_quick`, with what is to be said: every change, and where pictures come from.
+
+    Args:
+        cfg: As for :func:`make_quick`, like the others.
+        size: See there.
+        epochs: See there.
+        data_root: See there.
+
+    Returns:
+        The quick config and lines of text.
+
+    Raises:
+        InputError: As for :func:`make_quick`.
+    """
     if size < 64 or size % 32:
         raise InputError(f'quick pictures are a multiple of 32 px from 64 px on, got {size}')
     if epochs < 1:
         raise InputError(f'a quick run takes at least one epoch, got {epochs}')
-    cfg = deepcopy(cfg)
+    before, cfg = cfg, deepcopy(cfg)
+    said, own = [], own_list(cfg)
+    changes, network = _declared(cfg)
+    if 'model' in changes and size != SIZE:
+        raise InputError(
+            f'the quick network that the config declares is for pictures of {SIZE} px, got {size}'
+        )
     cfg.quick = True
     cfg.pretrained = cfg.load_from = None
-    cfg.model.head.in_channels = _shrink_backbone(cfg.model.backbone, size)
-    cfg.data_root = str(data_root)
+    _forget_weights(cfg.model)
+    if 'model' not in changes:
+        size = _shrink_network(cfg, size)
+        said.append(f'network: {network}, so it stays as it is, on pictures of {size} px')
+    keep = own is not None and own.is_file()
+    if keep:
+        said += take_few(cfg)
+    else:
+        if own is not None:
+            said.append(
+                f'{own} is not there, so synthetic pictures stand in for yours; name their folder '
+                'with --cfg-options data_root=FOLDER'
+            )
+        said.append(f'pictures: SYNTHETIC, of {data_root}')
+        use_synthetic(cfg, str(data_root))
     for loader in ('train', 'val', 'test'):
         if cfg.get(f'{loader}_dataloader') is not None:
             cfg[f'{loader}_dataloader'].update(batch_size=16, num_workers=0)
             for dataset in datasets(cfg, [loader]):
-                _use_quick_data(dataset, cfg.model, loader, size, str(data_root))
+                _shrink_pictures(dataset, size, stored=None if keep else SIZE)
     cfg.optim_wrapper.optimizer.lr *= LR_FACTOR
     cfg.train_cfg.max_epochs = epochs
     cfg.param_scheduler = _schedule(epochs)
-    cfg.default_hooks.logger.interval = 5
-    return cfg
+    if 'logger' in (cfg.get('default_hooks') or {}):
+        cfg.default_hooks.logger.interval = 5
+    _merge(cfg, changes)
+    return cfg, [*differences(before, cfg), *said, _NOTHING_MEANT]
 
 
-def ensure_quick_data(root: str | Path = QUICK_ROOT) -> Path:
-    """Draw the synthetic PSMM of quick runs, unless it is there.
+def differences(before: Config, after: Config) -> list[str]:
+    """Say what differs between two configs: a line each key, with both values.
 
-    Processes that ask at the same time wait for the first; a folder of that name is complete.
-
-    Args:
-        root: Folder to make.
-
-    Returns:
-        The folder.
-
-    Raises:
-        InputError: If the folder holds anything else.
+    Example:
+        >>> differences(Config(dict(a=dict(b=1, c=[1, 2]))), Config(dict(a=dict(b=2), d=0)))
+        ['a.b: 1 -> 2', 'a.c: [1, 2] -> nothing', 'd: nothing -> 0']
     """
-    root = Path(root)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with file_lock(root.parent / f'.{root.name}.lock'):
-        if not check_output(root, QUICK_DATA):
-            patients = draw_patients(QUICK_DATA.patients, QUICK_DATA.labels, QUICK_DATA.seed)
-            total = sum(len(patient.pictures) for patient in patients)
-            with tqdm(total=total, desc=f'drawing {root}', mininterval=1) as bar:
-                make_synthetic(root, QUICK_DATA, progress=bar.update)
-    return root
+    old, new = (_leaves(cfg.to_dict()) for cfg in (before, after))
+    return [
+        f'{key}: {_short(old, key)} -> {_short(new, key)}'
+        for key in {**old, **new}
+        if not key.startswith('quick') and old.get(key, _ABSENT) != new.get(key, _ABSENT)
+    ]
+
+
+def _short(leaves: Mapping[str, Any], key: str) -> str:
+    if key not in leaves:
+        return _ABSENT
+    return reprlib.repr(leaves[key])
+
+
+def _leaves(node: Any, path: str = '') -> dict[str, Any]:
+    """Values by dotted key; lists of plain values are values."""
+    if isinstance(node, Mapping):
+        items = list(node.items())
+    elif isinstance(node, list | tuple) and any(isinstance(v, Mapping) for v in node):
+        items = list(enumerate(node))
+    else:
+        return {path: list(node) if isinstance(node, tuple) else node}
+    found: dict[str, Any] = {}
+    for key, value in items:
+        found |= _leaves(value, f'{path}.{key}' if path else str(key))
+    return found
+
+
+def _declared(cfg: Config) -> tuple[dict[str, Any], str]:
+    """What the config's ``quick`` changes; without a ``model`` of its own, also why."""
+    quick = cfg.get('quick')
+    changes = deepcopy(quick.to_dict()) if isinstance(quick, Mapping) else {}
+    if 'model' not in changes:
+        return changes, "the config's `quick` has no model"
+    meant = (changes['model'].get('backbone') or {}).get('type')
+    here = cfg.model.backbone.get('type')
+    if meant is not None and _name(meant) != _name(here):
+        del changes['model']
+        return changes, f"the config's `quick` is for {_name(meant)}, its backbone is {_name(here)}"
+    return changes, ''
+
+
+def _merge(cfg: Config, changes: dict[str, Any]) -> None:
+    known = {*cfg.keys(), *top_level()}
+    unknown = [key for key in changes if key.split('.')[0] not in known]
+    if unknown:
+        raise InputError(f'quick: the config has no {unknown[0]!r}, so nothing would read it')
+    try:
+        cfg.merge_from_dict(changes)
+    except (TypeError, KeyError) as error:
+        reason = ' '.join(str(error).split())[:300]
+        raise InputError(f'quick: cannot be merged with the config ({reason})') from None
+    if changes:
+        check_config(cfg, 'quick')
+
+
+def _forget_weights(model: Any) -> None:
+    """Take away what would load pretrained weights."""
+    if isinstance(model, list | tuple):
+        for part in model:
+            _forget_weights(part)
+    if not isinstance(model, Mapping):
+        return
+    start = model.get('init_cfg')
+    starts = start if isinstance(start, list | tuple) else [start]
+    if any(isinstance(s, Mapping) and _name(s.get('type')) == 'Pretrained' for s in starts):
+        del model['init_cfg']
+    if model.get('pretrained'):
+        model['pretrained'] = False if model['pretrained'] is True else None
+    for part in model.values():
+        _forget_weights(part)
+
+
+def _shrink_network(cfg: Config, size: int) -> int:
+    """Let a network as it is take smaller pictures, in place; return the size that it takes."""
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    backbone = cfg.model.backbone
+    fixed, known = backbone.get('img_size'), takes(backbone.type)
+    if fixed is None and _fits(cfg.model, size):
+        return size
+    if fixed is not None or 'img_size' in known or known.open:
+        backbone.img_size = size
+        if _fits(cfg.model, size):
+            return size
+        if fixed is None:
+            del backbone['img_size']
+        else:
+            backbone.img_size = fixed
+    return _size_of(next(datasets(cfg, ['train'])).get('pipeline') or ()) or _side(fixed) or size
+
+
+def _fits(model: ConfigDict, size: int) -> bool:
+    """Whether a network can be built and used on pictures of a size; takes no memory for it."""
+    try:
+        network = build_without_memory(deepcopy(model)).eval()
+        with torch.no_grad():
+            network(torch.empty(1, 3, size, size, device='meta'))
+    except Exception:  # whatever a layer objects to
+        return False
+    return True
+
+
+def _shrink_pictures(dataset: ConfigDict, size: int, stored: int | None) -> None:
+    """Let a pipeline give pictures of a size; ``stored`` is theirs, where it is known."""
+    pipeline = dataset.pipeline
+    last = _size_of(pipeline)
+    if last is None:
+        if stored != size:
+            step = dict(type='Resize', scale=(size, size), interpolation='area')
+            place = len(pipeline) - (bool(pipeline) and _name(pipeline[-1].type) == 'PackInputs')
+            dataset.pipeline = [*pipeline[:place], step, *pipeline[place:]]
+        return
+    for transform in pipeline:
+        key = _SIZES.get(_name(transform['type']))
+        if key is not None:
+            given = transform[key]
+            sides = [given] if isinstance(given, int) else given
+            smaller = tuple(max(1, round(side * size / last)) for side in sides)
+            transform[key] = smaller[0] if isinstance(given, int) else smaller
+    # the last decides, and its pictures are square
+    final = [t for t in pipeline if _name(t['type']) in _SIZES][-1]
+    if not isinstance(final[_SIZES[_name(final['type'])]], int):
+        final[_SIZES[_name(final['type'])]] = (size, size)
+
+
+def _size_of(pipeline: Sequence[Mapping]) -> int | None:
+    """Longer side of the pictures that a pipeline gives; None if it leaves them as they are."""
+    found = [t[_SIZES[_name(t['type'])]] for t in pipeline if _name(t['type']) in _SIZES]
+    return _side(found[-1]) if found else None
+
+
+def _side(size: Any) -> int | None:
+    return size if isinstance(size, int) or size is None else max(size)
+
+
+def _name(kind: Any) -> str:
+    """Name of a class that a config names by text, with a scope or without, or gives itself."""
+    text = kind if isinstance(kind, str) else getattr(kind, '__name__', str(kind))
+    return text.rpartition('.')[2]
 
 
 def _schedule(epochs: int) -> list[dict]:
@@ -120,106 +323,3 @@ def _schedule(epochs: int) -> list[dict]:
         type='CosineAnnealingLR', eta_min=1e-6, by_epoch=True, begin=1, convert_to_iter_based=True
     )
     return [warm_up, cosine] if epochs > 1 else [warm_up]
-
-
-def _use_quick_data(
-    dataset: ConfigDict, model: ConfigDict, loader: str, size: int, data_root: str
-) -> None:
-    """Point a dataset to the quick pictures; other classes become as many columns of PSMM."""
-    dataset.data_root = data_root
-    for transform in dataset.pipeline:
-        if transform['type'] == 'Resize':
-            transform['scale'] = (size, size)
-    schema = get_schema(dataset.get('schema', 'PSMM'))
-    if schema.classes == PSMM.classes:
-        return
-    classes = PSMM.classes[: schema.num_classes]
-    del dataset['schema']  # else what the other classes mean is merged into the new one
-    if schema.softmax_groups:  # the columns do not exclude each other
-        model.head.loss = dict(type='CrossEntropyLoss', use_sigmoid=True)
-    name = f'{len(classes)} columns of PSMM'
-    dataset.update(
-        schema=dict(name=name, classes=classes, allow_empty=True),
-        data_prefix='JPEGImages',
-        ann_file=_LISTS[loader],
-    )
-    model.head.num_classes = model.data_preprocessor.num_classes = len(classes)
-
-
-def _shrink_backbone(backbone: ConfigDict, size: int) -> int:
-    """Change to the smallest of the family; return its number of channels."""
-    if backbone.type not in _FAMILIES:
-        raise InputError(
-            f'model.backbone.type={backbone.type!r} has no quick version, only '
-            f'{", ".join(_FAMILIES)} have: add it to realmnet/experiments/quick.py'
-        )
-    return _FAMILIES[backbone.type](backbone, size)
-
-
-def _tinyvit(backbone: ConfigDict, size: int) -> int:
-    side = size // 32
-    backbone.update(arch='5m', img_size=size, window_size=[side, side, 2 * side, side])
-    return 320
-
-
-def _deit(backbone: ConfigDict, size: int) -> int:
-    backbone.update(arch='deit-tiny', img_size=size)
-    return 192
-
-
-def _convnext(backbone: ConfigDict, size: int) -> int:
-    backbone.update(arch='atto')
-    return 320
-
-
-def _efficientnet(backbone: ConfigDict, size: int) -> int:
-    backbone.update(arch='b0')
-    return 1280
-
-
-# Swin-T has 28 million parameters, so half its width.
-_SMALL_SWIN = dict(depths=[2, 2, 2, 2], num_heads=[2, 4, 8, 16])
-
-
-def _swin(backbone: ConfigDict, size: int) -> int:
-    backbone.update(arch=dict(embed_dims=48, **_SMALL_SWIN), img_size=size)
-    backbone.merge(dict(stage_cfgs=dict(block_cfgs=dict(window_size=size // 32))))
-    return 384
-
-
-def _timm(backbone: ConfigDict, size: int) -> int:
-    for start, (name, channels, options) in _TIMM.items():
-        if backbone.model_name.startswith(start):
-            backbone.update(model_name=name, **options(size))
-            return channels
-    raise InputError(
-        f'model.backbone.model_name={backbone.model_name!r} has no quick version, only '
-        f'{", ".join(_TIMM)} have: add it to realmnet/experiments/quick.py'
-    )
-
-
-def _no_options(size: int) -> dict[str, Any]:
-    return {}
-
-
-#: Beginning of timm's name: smallest model, its channels, its options for a size.
-_TIMM: dict[str, tuple[str, int, Callable[[int], dict]]] = {
-    'deit_': ('deit_tiny_distilled_patch16_224', 192, lambda size: dict(img_size=size)),
-    'convnext_': ('convnext_atto', 320, _no_options),
-    'efficientnet_': ('efficientnet_b0', 1280, _no_options),
-    'tf_efficientnet_': ('tf_efficientnet_b0', 1280, _no_options),
-    'swin_': (
-        'swin_tiny_patch4_window7_224',
-        384,
-        lambda size: dict(img_size=size, window_size=size // 32, embed_dim=48, **_SMALL_SWIN),
-    ),
-    'tiny_vit_': ('tiny_vit_5m_224', 320, _no_options),
-}
-_FAMILIES: dict[str, Callable[[ConfigDict, int], int]] = {
-    'RealMTinyViT': _tinyvit,
-    'DistilledVisionTransformer': _deit,
-    'ConvNeXt': _convnext,
-    'EfficientNet': _efficientnet,
-    'SwinTransformer': _swin,
-    'TimmFeatures': _timm,
-}

@@ -16,11 +16,11 @@ from realmnet.curation.outputs import make_folder
 from realmnet.curation.protocols import join_tables, read_splits
 from realmnet.curation.synthetic import is_synthetic
 from realmnet.curation.synthetic_marks import MARK
+from realmnet.deployment.trained_model import TrainedModel
 from realmnet.engine.config import datasets, load_config
 from realmnet.errors import InputError
 from realmnet.experiments.collect import collect, find_run
 from realmnet.experiments.sweep import Sweep, read_sweep
-from realmnet.explain.loading import TrainedModel
 from realmnet.explain.methods import Explainer
 from realmnet.explain.pictures import classes_present, explain_picture
 from realmnet.models.complexity import complexity
@@ -29,6 +29,7 @@ from realmnet.reporting.border_tables import count_borders, table_a3, table_a4
 from realmnet.reporting.dataset_report import dataset_contents
 from realmnet.reporting.findings_table import NOTICE
 from realmnet.reporting.heat_maps import explanation_sheet
+from realmnet.reporting.measured import SYNTHETIC
 from realmnet.reporting.model_table import TABLE_4_CONFIGS, model_table
 from realmnet.reporting.outcome import Outcome
 from realmnet.reporting.page import Section
@@ -164,7 +165,7 @@ def _draw(part: Part, results: Results) -> tuple[Drawn, str, bool]:
         notes.append('The paper does not print the grid; this one is ours.')
     drawn = draw(part, outcomes, notes, results.bootstrap, Progress(f'cells of {part.name}'))
     state = f'{drawn.ran} of {drawn.cells} cells have results'
-    return drawn, state, any(outcome.data for outcome in outcomes if outcome.runs)
+    return drawn, state, any(outcome.data in SYNTHETIC for outcome in outcomes if outcome.runs)
 
 
 def _heat_maps(part: Part, results: Results) -> tuple[Drawn, str, bool]:

@@ -12,9 +12,9 @@ import torch
 from realmnet.curation.label_table import LabelTable, read_label_table
 from realmnet.curation.pictures import read_any_picture
 from realmnet.curation.synthetic.writer import MASKS, PICTURES, SPLITS, read_record
+from realmnet.deployment.trained_model import TrainedModel
 from realmnet.errors import InputError
 from realmnet.evaluation.tables import span
-from realmnet.explain.loading import TrainedModel
 from realmnet.explain.localisation import (
     centre_map,
     energy_inside,

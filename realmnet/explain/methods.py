@@ -101,6 +101,8 @@ class Explainer:
         views: 1, or 8 to average the maps of the picture and its mirror image, each moved by a
             quarter of the coarsest stride in four directions. None is 8 for ``attention``, whose
             map is coarse, and 1 for the others.
+        layers: Names of the layers whose maps may be taken, see
+            :func:`realmnet.explain.feature_maps.layers_at`.
 
     Raises:
         InputError: An argument is none of these, or the model has no residual-attention head.
@@ -117,6 +119,7 @@ class Explainer:
         method: str = 'gradcam++',
         strides: Sequence[int] | None = None,
         views: int | None = None,
+        layers: Sequence[str] = (),
     ) -> None:
         if method not in METHODS:
             same = 'eigencam is the same for all classes; ' if method == 'eigencam' else ''
@@ -135,6 +138,7 @@ class Explainer:
         self.model = model
         self.method = method
         self.strides = strides
+        self.layers = tuple(layers)
         self.views = views or (8 if method == ATTENTION else 1)
 
     def maps(self, inputs: Tensor, classes: Sequence[int]) -> np.ndarray:
@@ -159,11 +163,11 @@ class Explainer:
         with _for_explaining(self.model):
             if self.views == 1:
                 return compute(inputs, classes)
-            coarsest = max(layers_at(self.model, inputs[:1])[0])
+            coarsest = max(layers_at(self.model, inputs[:1], names=self.layers)[0])
             return _scaled(_over_views(compute, inputs, classes, max(coarsest // 4, 1)))
 
     def _gradients(self, inputs: Tensor, classes: Sequence[int]) -> np.ndarray:
-        layers, to_map = layers_at(self.model, inputs[:1], self.strides)
+        layers, to_map = layers_at(self.model, inputs[:1], self.strides, self.layers)
         # Gradients have to reach layers whose parameters, and all before, have none.
         inputs = inputs.detach().clone().requires_grad_()
         cam = GRADIENT_METHODS[self.method](

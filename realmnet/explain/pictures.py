@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from realmnet.curation.borders import find_field, square
+from realmnet.curation.borders import square
 from realmnet.curation.label_table import LabelTable
 from realmnet.curation.pictures import list_pictures, read_any_picture, refuse_outward
 from realmnet.deployment.description import Preprocessing
+from realmnet.deployment.trained_model import TrainedModel
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import findings_of
 from realmnet.explain.feature_maps import layers_at
-from realmnet.explain.loading import TrainedModel
 from realmnet.explain.methods import ATTENTION, Explainer
 from realmnet.reporting.heat_maps import ExplainedPicture
 
@@ -108,10 +108,14 @@ def make_explainers(
     Raises:
         InputError: As for :class:`Explainer`; or if the model has no map of a stride.
     """
-    explainers = {method: Explainer(trained.model, method, strides, views) for method in methods}
+    names = trained.description.explain_layers
+    explainers = {
+        method: Explainer(trained.model, method, strides, views, names) for method in methods
+    }
     if set(methods) != {ATTENTION}:
         size = trained.description.preprocessing.size
-        layers_at(trained.model, torch.zeros(1, 3, size, size, device=trained.device), strides)
+        picture = torch.zeros(1, 3, size, size, device=trained.device)
+        layers_at(trained.model, picture, strides, names)
     return explainers
 
 
@@ -144,13 +148,15 @@ def explain_picture(
         picture = FoundPicture(picture.name, picture)
     if picture.folder is not None:
         refuse_outward(picture.path, picture.folder)
-    known, about = trained.schema.classes, trained.description
+    about, schema = trained.description, trained.schema
+    known = schema.classes
     try:
         inputs = trained.inputs([picture.path])
         shown = _as_seen(read_any_picture(picture.path), about.preprocessing)
     except MemoryError:
         raise InputError(f'{picture.path}: does not fit into memory; take it out') from None
-    (finding,) = findings_of(trained.scores(inputs).cpu().numpy(), known, about.thresholds)
+    scores = about.recalibrated(trained.scores(inputs).cpu().numpy())
+    (finding,) = findings_of(scores, schema, about.thresholds)
     found = finding.found
     if threshold is not None:
         found = [name for name in known if finding.scores[name] >= threshold]
@@ -172,9 +178,7 @@ def explain_picture(
 
 def _as_seen(picture: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     """Crop and pad as the preprocessing does, and leave the resolution."""
-    if preprocessing.crop_border:
-        left, top, right, bottom = find_field(picture)
-        picture = picture[top:bottom, left:right]
+    picture = preprocessing.visible(picture)
     if preprocessing.keep_aspect:
         picture = square(picture, max(picture.shape[:2]), keep_aspect=True)
     return picture

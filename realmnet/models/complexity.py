@@ -13,6 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from realmnet.errors import InputError
 
+# Transforms that set the size of a picture, and the argument that says it.
+_SIZES = {'Resize': 'scale', 'CenterCrop': 'crop_size', 'Pad': 'size'}
+
 
 @dataclass(frozen=True)
 class Complexity:
@@ -77,29 +80,31 @@ def count(model: nn.Module, side: int) -> Complexity:
     return Complexity(side, parameters, counter.get_total_flops() // 2)
 
 
-def input_side(cfg: Config) -> int:
+def input_side(cfg: Config, default: int | None = None) -> int:
     """Side of the pictures that a config's model is tested on.
 
-    That is the last ``Resize`` of the test pipeline, and without one the backbone's ``img_size``.
+    That is what the last transform of the test pipeline that sets a size says, and without one the
+    backbone's ``img_size``.
 
     Args:
         cfg: The config.
+        default: What to return where neither is there.
 
     Raises:
-        InputError: If neither is there.
+        InputError: If neither is there, and there is no default.
     """
     loader = cfg.get('test_dataloader') or {}
     for transform in reversed(loader.get('dataset', {}).get('pipeline', [])):
-        if transform['type'] == 'Resize':
-            scale = transform['scale']
-            return scale if isinstance(scale, int) else scale[0]
-    side = cfg.get('model', {}).get('backbone', {}).get('img_size')
-    if side is None:
+        size = transform.get(_SIZES.get(transform['type'], ''))
+        if size is not None:
+            return size if isinstance(size, int) else size[0]
+    size = cfg.get('model', {}).get('backbone', {}).get('img_size') or default
+    if size is None:
         raise InputError(
             f'{cfg.filename}: the input size is unknown; expected a Resize in the pipeline of '
             'test_dataloader, or model.backbone.img_size, as the configs of configs/ have them'
         )
-    return side
+    return size if isinstance(size, int) else size[0]
 
 
 def complexity(cfg: Config) -> Complexity:

@@ -80,6 +80,7 @@ def _about(description: ModelDescription, settings: dict[str, Any]) -> str:
         if chosen
         else 'threshold .5 for every class, none was chosen'
     )
+    parts += [description.recalibration.note.rstrip('.')] if description.recalibration else []
     if description.training.synthetic:
         parts.append('trained on SYNTHETIC pictures: says nothing about patients')
     return ' · '.join(parts)

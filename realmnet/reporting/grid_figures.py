@@ -12,15 +12,16 @@ from matplotlib.patches import Rectangle
 
 from realmnet.curation.label_schema import schema_of
 from realmnet.evaluation.evaluate import evaluate
+from realmnet.evaluation.metric_records import metric_of, names_shown
 from realmnet.evaluation.predictions import Predictions
-from realmnet.reporting.measured import TITLES, Entry
+from realmnet.reporting.measured import Entry, heading
 from realmnet.reporting.published import METRICS
 from realmnet.reporting.style import INK, paper_style, readable
 from realmnet.reporting.sweep_figures import RED, SYMBOLS
 from realmnet.reporting.sweep_tables import marked
 
 #: Metrics of a radar plot each; of the last one the means.
-RADAR_METRICS = ('precision', 'recall', 'F1', 'AP', 'AUROC')
+RADAR_METRICS = names_shown('table')
 _GREEN, _MIDDLE = '#2ca02c', '#1f4e8c'
 
 
@@ -63,7 +64,7 @@ def heat_map_pairs(
             for axes, values, whose in zip(pair, (ours, theirs), ('ours', 'published'),
                                            strict=True):  # fmt: skip
                 _heat_map(axes, values, metric, 'not run' if whose == 'ours' else '–')
-                axes.set_title(f'{TITLES[metric]}, {whose}', fontsize=7.5)
+                axes.set_title(f'{heading(metric)}, {whose}', fontsize=7.5)
                 axes.set_xticks(range(len(xs)), [f'{v:g}' for v in xs])
                 axes.set_yticks(range(len(ys)), [f'{v:g}' for v in ys])
                 if line == lines - 1:
@@ -108,8 +109,8 @@ def radar_figure(
     names, schema = names or {}, schema_of(classes)
     done = evaluate(predictions, bootstrap, diagnosis='') if predictions else None
     plots = {m: [(names.get(c, readable(c, schema)), m, c) for c in classes] for m in metrics}
-    mean = [('mAP' if m == 'AP' else m, '') for m in metrics]
-    plots['mean'] = [(_title(m), m, of) for m, of in mean]
+    mean = [metric_of(m).mean for m in metrics]
+    plots['mean'] = [(heading(m), m, '') for m in mean]
     with paper_style():
         columns = 3
         lines = -(-len(plots) // columns)
@@ -118,11 +119,11 @@ def radar_figure(
                                  squeeze=False).ravel()  # fmt: skip
         for axes in panels[len(plots) :]:
             axes.set_axis_off()
-        for axes, (heading, spokes) in zip(panels, plots.items(), strict=False):
+        for axes, (name, spokes) in zip(panels, plots.items(), strict=False):
             theirs = [(published or {}).get(of, {}).get(m, '') for _, m, of in spokes]
             rows = [done.value(m, of) for _, m, of in spokes] if done else []
             _radar(axes, [text for text, _, _ in spokes], rows, theirs)
-            axes.set_title('mean over classes' if heading == 'mean' else _title(heading), pad=12)
+            axes.set_title('mean over classes' if name == 'mean' else heading(name), pad=12)
         handles = panels[0].get_legend_handles_labels()
         marks = dict(zip(*reversed(handles), strict=True))
         for axes in panels[1 : len(plots)]:
@@ -135,7 +136,7 @@ def radar_figure(
 
 def _heat_map(axes: Axes, values: np.ndarray, metric: str, absent: str) -> None:
     known = values[np.isfinite(values)]
-    worst_is_low = metric not in ('hamming', 'ranking', 'coverage')
+    worst_is_low = metric_of(metric).better == 'greater'
     low, high = (known.min(), known.max()) if len(known) else (0, 1)
     span = (high - low) or 1
     share = (values - low) / span if worst_is_low else (high - values) / span
@@ -186,7 +187,3 @@ def _radar(axes: Axes, names: Sequence[str], rows: Sequence, theirs: Sequence[st
     if known:
         axes.plot(*zip(*known, strict=True), 'D', color='white', markeredgecolor=INK, markersize=4,
                   markeredgewidth=0.8, label='published', zorder=5)  # fmt: skip
-
-
-def _title(metric: str) -> str:
-    return TITLES.get(metric, metric)

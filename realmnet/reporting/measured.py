@@ -10,20 +10,18 @@ import numpy as np
 
 from realmnet.curation.sources import PSMM_SOURCES
 from realmnet.evaluation.evaluate import Evaluation, evaluate
+from realmnet.evaluation.metric_records import metric_of, title_of
 from realmnet.evaluation.predictions import Predictions
 from realmnet.reporting.outcome import Outcome
 from realmnet.reporting.published import METRICS, printed
 
-#: Names in heads and panels; an arrow marks metrics of which less is better.
-TITLES = {
-    'precision': 'Precision', 'recall': 'Recall', 'F1': 'F1', 'mAP': 'mAP', 'AUROC': 'AUROC',
-    'hamming': 'Hamming loss ↓', 'ranking': 'Ranking loss ↓', 'coverage': 'Coverage ↓',
-}  # fmt: skip
 AVERAGE = 'average'
 #: Test sources of the main-source and the cyclic-source protocol, in the paper's order.
 SOURCES = PSMM_SOURCES[1:]
 #: The marks of :attr:`Outcome.data` that stand for made-up pictures.
 SYNTHETIC = ('synthetic', 'quick')
+#: The mark of quick mode on a few of a user's own pictures.
+TRIAL = 'trial of own pictures'
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,16 @@ class Entry:
     chosen: bool = False
     data: str = ''
     command: str = ''
+
+
+def heading(metric: str) -> str:
+    """Name of a metric in heads and panels; an arrow marks those of which less is better.
+
+    Example:
+        >>> heading('mAP'), heading('hamming')
+        ('mAP', 'Hamming loss ↓')
+    """
+    return title_of(metric) + (' ↓' if metric_of(metric).better == 'less' else '')
 
 
 def measure(
@@ -220,7 +228,7 @@ def entries_by_source(
 
 
 def synthetic_mark(entries: Sequence[Entry]) -> str:
-    """What a title must say of the data: ``'SYNTHETIC'``, ``'SYNTHETIC, QUICK'`` or nothing.
+    """What a title must say: ``'SYNTHETIC'``, ``'SYNTHETIC, QUICK'``, ``'QUICK'`` or nothing.
 
     Example:
         >>> synthetic_mark([Entry('a', {}, {'F1': Estimate(0.5)}, data='quick')])
@@ -229,7 +237,7 @@ def synthetic_mark(entries: Sequence[Entry]) -> str:
     marks = ' '.join(entry.data for entry in entries if entry.estimates)
     if 'quick' in marks:
         return 'SYNTHETIC, QUICK'
-    return 'SYNTHETIC' if 'synthetic' in marks else ''
+    return 'SYNTHETIC' if 'synthetic' in marks else 'QUICK' if TRIAL in marks else ''
 
 
 def is_synthetic(entry: Entry) -> bool:
@@ -273,7 +281,7 @@ def _entry(
 
 def _undefined(evaluation: Evaluation, metric: str) -> list[str]:
     """Classes without the metric: no positive picture, or none predicted (precision)."""
-    name = 'AP' if metric == 'mAP' else metric
+    name = metric_of(metric).name
     return [
         row.of
         for row in evaluation.rows

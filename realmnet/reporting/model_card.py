@@ -11,12 +11,13 @@ from typing import Any
 from realmnet.curation.label_schema import LabelSchema
 from realmnet.deployment.description import ModelDescription
 from realmnet.errors import InputError
+from realmnet.evaluation.metric_records import METRICS
 from realmnet.evaluation.tables import lay_out
 from realmnet.reporting.findings_table import NOTICE
 
 _TEMPLATE = Path(__file__).with_name('model_card.md')
 _COLUMNS = ('F1', 'AP', 'AUROC', 'sensitivity', 'specificity')
-_COLUMN_OF = {'mAP': 'AP', 'recall': 'sensitivity'}
+_COLUMN_OF = {name: m.clinical for m in METRICS for name in (m.name, m.mean)}
 
 
 def model_card(
@@ -60,7 +61,7 @@ def model_card(
         meaning=_meaning(description.label_schema),
         use=_use(description.label_schema),
         training=_training(description),
-        thresholds=_thresholds(description),
+        thresholds=f'{_recalibration(description)}{_thresholds(description)}',
         metrics=_performance(evaluation, description),
         input_check=_input_check(description),
         limitations='\n'.join([*limitations, '']),
@@ -96,9 +97,13 @@ def _preprocessing(description: ModelDescription) -> str:
     used = description.preprocessing
     parts = ['8-bit RGB']
     parts += ['black outer border cropped'] if used.crop_border else []
+    parts += ['padded to a square'] if used.keep_aspect and used.steps else []
+    parts += map(str, used.steps)
     way = 'padded' if used.keep_aspect else 'stretched'
-    parts.append(f'{way} to {used.size} x {used.size} px ({used.interpolation})')
+    if not used.steps:
+        parts.append(f'{way} to {used.size} x {used.size} px ({used.interpolation})')
     parts.append(f'minus {_three(description.mean)}, divided by {_three(description.std)}')
+    parts += ['blue channel first'] if description.channel_order == 'BGR' else []
     return ', '.join(parts)
 
 
@@ -117,6 +122,11 @@ def _training(description: ModelDescription) -> str:
         ['seed', _known(training.seed)],
     ]
     return lay_out(['', 'value'], rows, 'markdown')
+
+
+def _recalibration(description: ModelDescription) -> str:
+    fitted = description.recalibration
+    return f'{fitted.note} Thresholds are for these scores.\n\n' if fitted else ''
 
 
 def _thresholds(description: ModelDescription) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from realmnet.curation.label_schema import schema_of
 from realmnet.evaluation.comparison import Difference, compare, holm
 from realmnet.evaluation.evaluate import Evaluation, evaluate
+from realmnet.evaluation.metric_records import metric_of
 from realmnet.evaluation.predictions import Predictions
 from realmnet.evaluation.tables import span
 from realmnet.reporting.measured import Entry, Estimate
@@ -56,7 +57,7 @@ def published_overall(model: str) -> dict[str, str]:
         cells = class_cells(metric).get(model)
         if cells:
             mean = np.mean([float(percent) for percent, _ in cells.values()]) / 100
-            values['mAP' if metric == 'AP' else metric] = f'{mean:.4f}'
+            values[metric_of(metric).mean] = f'{mean:.4f}'
     table = statements()
     table = table[(table['protocol'] == 'centralized') & (table['model'] == model)]
     return values | dict(zip(table['metric'], table['value'], strict=True))
@@ -190,7 +191,7 @@ def _model_rows(
     theirs: Mapping[str, tuple[str, str]] | None,
     done: Sequence[Evaluation],
 ) -> list[list[str]]:
-    wanted = [(metric, c) for c in classes] + [('mAP' if metric == 'AP' else metric, '')]
+    wanted = [(metric, c) for c in classes] + [(metric_of(metric).mean, '')]
     rows = [[name, 'published', *_published_cells(theirs, classes)]]
     if not done:
         return [*rows, ['', 'ours', 'not run', *[''] * len(classes)]]

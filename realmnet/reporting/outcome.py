@@ -21,8 +21,8 @@ class Outcome:
             predictions on it; empty where nothing ran.
         state: ``'done'``, ``'not run'``, ``'cut'`` or ``'failed'``.
         chosen: Whether the paper chose this cell (its red star).
-        data: ``'synthetic'`` marks synthetic results, ``'quick'`` those of quick mode; ``''`` is
-            real data.
+        data: ``'synthetic'`` marks synthetic results, ``'quick'`` those of quick mode,
+            ``'trial of own pictures'`` those of quick mode on real ones; ``''`` is real data.
         command: How to run it.
         lacking: Seeds that are not among the runs, in words; empty where all are.
 

@@ -187,7 +187,7 @@ _ITEMS = (
     )),
     Item('fig-5', 'Fig. 5. Heat maps', (
         Part('fig_5', 'Fig. 5. Grad-CAM++ of each class', 'tool',
-             why='tools/visualization/explain.py CONFIG CHECKPOINT PICTURES'),
+             why='tools/visualization/explain.py MODEL PICTURES'),
     )),
     Item('fig-6', 'Fig. 6. Peripheral lesions', (
         Part('fig_6a', 'Fig. 6a. Peripheral lesions together', 'published',

@@ -58,6 +58,7 @@ def model_words(name: str, description: ModelDescription) -> str:
         parts.append(f'thresholds by the rule {chosen.rule} on {chosen.images:,} pictures')
     else:
         parts.append('thresholds .5, none were chosen')
+    parts += [description.recalibration.note.rstrip('.')] if description.recalibration else []
     if description.training.synthetic:
         parts.append('trained on SYNTHETIC pictures: says nothing about patients')
     return ' · '.join(parts)
@@ -184,7 +185,7 @@ def maps_html(
     figures = [_figure(picture, 'Picture', 'as the network sees it')]
     for method, values in heat.items():
         note = '' if values.any() else 'no place speaks for this class'
-        figures.append(_figure(overlay(picture, values), METHOD_WORDS[method], note))
+        figures.append(_figure(overlay(picture, values), METHOD_WORDS.get(method, method), note))
     score = finding.scores[name]
     return (
         f'<p class="of"><b>{words}</b> <span>score {score:.3f}</span></p>'

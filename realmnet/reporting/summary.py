@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from realmnet.curation.label_schema import LabelSchema
 from realmnet.evaluation.evaluate import Evaluation
+from realmnet.evaluation.metric_records import metric_of
 from realmnet.reporting.style import COLOURS, FAINT, caption, paper_style, readable
 
 
@@ -45,10 +46,10 @@ def forest_figure(
         step = min(0.24, 0.6 / len(evaluations))
         offsets = (np.arange(len(evaluations)) - (len(evaluations) - 1) / 2) * step
         for axes, metric in zip(panels, metrics, strict=True):
+            record = metric_of(metric)
             for i, (name, evaluation) in enumerate(evaluations.items()):
                 rows = [evaluation.value(metric, c, convention) for c in classes]
-                macro = 'mAP' if metric == 'AP' else metric
-                rows.append(evaluation.value(macro, '', convention))
+                rows.append(evaluation.value(record.mean, '', convention))
                 values, low, high = (
                     np.array([getattr(row, k) for row in rows]) for k in ('value', 'low', 'high')
                 )
@@ -61,7 +62,8 @@ def forest_figure(
                 axes.plot(values[~has], heights[~has], 'o', **look)
                 remarks |= dict.fromkeys(row.remark for row in rows if np.isnan(row.low))
             axes.axhline(places[-1] - 0.67, color=FAINT, linewidth=0.6)
-            axes.set_title({'AP': 'AP (mean: mAP)'}.get(metric, metric))
+            mean = '' if record.mean == record.name else f' (mean: {record.mean})'
+            axes.set_title(record.title + mean)
             axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], min_n_ticks=3))
             axes.grid(axis='x', color=FAINT, linewidth=0.4, alpha=0.6)
             axes.set_axisbelow(True)

@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from realmnet.errors import InputError
-from realmnet.reporting.measured import AVERAGE, TITLES, Entry
+from realmnet.evaluation.metric_records import metric_of
+from realmnet.reporting.measured import AVERAGE, Entry, heading
 from realmnet.reporting.published import METRICS
 from realmnet.reporting.style import COLOURS, FAINT, INK, paper_style
 from realmnet.reporting.sweep_tables import marked
@@ -58,7 +59,7 @@ def bar_figure(title: str, entries: Sequence[Entry], metrics: Sequence[str] = ME
             for place, entry in enumerate(entries):
                 colour = COLOURS[-1 if entry.name == AVERAGE else place % (len(COLOURS) - 1)]
                 _bar(axes, place, entry, metric, colour)
-            axes.set_title(TITLES[metric])
+            axes.set_title(heading(metric))
             low = i >= len(metrics) - columns
             axes.set_xticks(range(len(names)), names if low else [], rotation=40, ha='right',
                             rotation_mode='anchor')  # fmt: skip
@@ -119,7 +120,7 @@ def line_figure(
             for entry in entries:
                 if entry.chosen and metric in entry.estimates and not bounds:
                     _choice(axes, steps[_number(entry, x)], entry.estimates[metric].value)
-            axes.set_title(TITLES[metric])
+            axes.set_title(heading(metric))
             _ticks(axes, steps)
         columns = panels.shape[1]
         for axes in panels.ravel()[len(metrics) - columns : len(metrics)]:
@@ -203,7 +204,7 @@ def _choice(axes: Axes, place: float, value: float) -> None:
 
 
 def _limits(axes: Axes, entries: Sequence[Entry], metric: str, ends: bool) -> None:
-    """Range of all that is drawn; metrics between 0 and 1 stay there."""
+    """Range of all that is drawn, within that of the metric where it is a fixed one."""
     values = [_theirs(entry, metric) for entry in entries]
     for entry in entries:
         if metric in entry.estimates:
@@ -216,8 +217,9 @@ def _limits(axes: Axes, entries: Sequence[Entry], metric: str, ends: bool) -> No
         return
     low, high = min(values), max(values)
     room = 0.12 * (high - low) or 0.01
-    top = high + room if metric == 'coverage' else min(1.0, high + room)
-    axes.set_ylim(max(0.0, low - 2 * room), max(top, high + 0.02 * room))
+    floor, ceiling = metric_of(metric).limits
+    top = high + room if ceiling is None else min(ceiling, high + room)
+    axes.set_ylim(max(floor, low - 2 * room), max(top, high + 0.02 * room))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     axes.grid(axis='y', color=FAINT, linewidth=0.4, alpha=0.6)
     axes.set_axisbelow(True)

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 
 from realmnet.evaluation.tables import span
 from realmnet.evaluation.thresholds import DEFAULT
-from realmnet.reporting.measured import TITLES, Entry, Estimate, is_synthetic, synthetic_mark
+from realmnet.reporting.measured import (
+    TRIAL,
+    Entry,
+    Estimate,
+    heading,
+    is_synthetic,
+    synthetic_mark,
+)
 from realmnet.reporting.published import METRICS
 from realmnet.reporting.tables import Table
 
@@ -44,7 +51,7 @@ def sweep_table(
         The table; its notes name what has not run, with the commands.
     """
     published = any(entry.published for entry in entries)
-    header = ['Cell', '' if published else 'Published', *(TITLES[m] for m in metrics)]
+    header = ['Cell', '' if published else 'Published', *map(heading, metrics)]
     mixed = len({is_synthetic(entry) for entry in entries if entry.estimates}) > 1
     rows = []
     for entry in entries:
@@ -129,6 +136,11 @@ def sweep_notes(entries: Sequence[Entry]) -> list[str]:
         notes.append(
             f'SYNTHETIC: {which} come from synthetic pictures{size}; differences to the paper '
             'mean nothing.'
+        )
+    if any(entry.data == TRIAL for entry in entries if entry.estimates):
+        notes.append(
+            'QUICK: trained for a few epochs at a small size on a few pictures; differences to the '
+            'paper mean nothing.'
         )
     kinds = dict.fromkeys(e.of for entry in entries for e in entry.estimates.values() if e.of)
     if kinds:

@@ -12,7 +12,6 @@ from PIL import Image
 
 from realmnet.apis import Inferencer
 from realmnet.apis.folder import infer_folder
-from realmnet.deployment.model_file import file_digest
 from realmnet.errors import InputError
 from realmnet.reporting.findings_table import (
     NOTICE,
@@ -35,7 +34,8 @@ NAMES = [
 @pytest.fixture(scope='module')
 def model(tmp_path_factory):
     path = write_model(tmp_path_factory.mktemp('model') / 'model.pth')
-    return Inferencer(path, 'cpu', batch_size=2), {'name': path.name, 'sha256': file_digest(path)}
+    inferencer = Inferencer(path, 'cpu', batch_size=2)
+    return inferencer, inferencer.trained.about()
 
 
 def draw(folder, names=NAMES):

@@ -7,8 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
-from mmpretrain.registry import TRANSFORMS
+from mmpretrain.registry import MODELS, TRANSFORMS
 from model_files import NETWORK, small_description
 from PIL import Image
 
@@ -16,9 +17,13 @@ import realmnet.plugin  # noqa: F401
 from realmnet.curation.borders import find_field
 from realmnet.curation.label_table import PSMM, LabelSchema
 from realmnet.curation.prepare import PrepareSettings, prepare_picture
+from realmnet.deployment.deployed_network import DeployedNetwork
 from realmnet.deployment.describe import describe, how_prepared
 from realmnet.deployment.description import ModelDescription, Preprocessing, Training
+from realmnet.deployment.network import build_network
+from realmnet.deployment.torch_inputs import network_inputs
 from realmnet.errors import InputError
+from realmnet.evaluation.recalibration import Recalibration
 from realmnet.evaluation.thresholds import Thresholds
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +38,15 @@ THRESHOLDS = Thresholds(
     dict.fromkeys(PSMM.classes, 0.25), 'F1', list(PSMM.classes), 'val.csv', 10,
     diagnosis={'image': 0.3},
 )  # fmt: skip
+
+
+RECALIBRATION = Recalibration(
+    'temperature',
+    list(PSMM.classes),
+    {name: [0.5, 0.0] for name in PSMM.classes},
+    source='val.csv',
+    images=10,
+)
 
 
 def noise(height, width, seed=0):
@@ -182,6 +196,14 @@ def changed(path, value):
         ('thresholds.required', json.loads('[' * 900 + ']' * 900), 'thresholds.required'),
         ('thresholds.undefined', json.loads('[' * 900 + ']' * 900), 'recursion depth'),
         ('thresholds.undefined', 3, 'thresholds'),
+        ('thresholds.recalibration', 3, 'thresholds.recalibration'),
+        ('thresholds.recalibration', 'abc', 'chosen on scores with the recalibration abc'),
+        ('recalibration', 3, 'recalibration: not a recalibration'),
+        ('recalibration', {'method': 'isotonic'}, 'must hold'),
+        ('recalibration', asdict(RECALIBRATION), 'chosen on scores without recalibration'),
+        ('recalibration', asdict(RECALIBRATION) | {'curves': {'S0': [-1, 0]}}, 'holds -1'),
+        ('recalibration', asdict(RECALIBRATION) | {'schema': ['S0'], 'curves': {}}, 'needed is'),
+        ('recalibration', asdict(RECALIBRATION) | {'source': 'a\x1b[2J'}, 'recalibration|shown'),
         ('training.experiment', 'a\nb', 'cannot be shown'),
         ('training.seed', 'x', 'training.seed'),
         ('training.synthetic', 'no', 'training.synthetic'),
@@ -191,7 +213,7 @@ def changed(path, value):
         ('network.backbone.type', 'os.system', "is 'os.system', expected one of"),
         ('network.backbone.type', ['os'], 'expected one of'),
         ('network.backbone.type', 'mmpretrain::ResNet', 'expected one of'),
-        ('network.backbone.norm_cfg', {'type': 'builtins.eval'}, "may not hold 'norm_cfg'"),
+        ('network.backbone.norm_cfg', {'type': 'builtins.eval'}, 'norm_cfg.type is'),
         ('network.backbone._scope_', 'mmdet', '_scope_'),
         ('network.backbone.init_cfg', {'type': 'Pretrained', 'checkpoint': 'http://x'}, 'init_cfg'),
         ('network.backbone.img_size', 10**9, 'img_size is 1000000000'),
@@ -200,6 +222,8 @@ def changed(path, value):
         ('network.backbone.arch', {'depths': [65536] * 4}, 'whole number from 1 to 64'),
         ('network.pretrained', 'http://x', 'network may hold'),
         ('network.head.num_classes', 5, 'another label schema'),
+        ('channel_order', 'GBR', 'channel_order is'),
+        ('channel_order', [], 'channel_order is'),
     ],
 )
 def test_descriptions_that_are_refused(path, value, sentence):
@@ -297,25 +321,154 @@ def test_a_training_with_another_loss_is_described():
     assert found.network == NETWORK
 
 
+BLACK = dict(img=(10, 20, 30))
+PIPELINES = {
+    'shorter edge and crop': [
+        dict(type='ResizeEdge', scale=73, edge='short', interpolation='bicubic'),
+        dict(type='CenterCrop', crop_size=64),
+    ],
+    'both sides and crop': [
+        dict(type='mmpretrain.Resize', scale=(80, 71)),
+        dict(type='CenterCrop', crop_size=(64, 64)),
+    ],
+    'fit and pad': [
+        dict(type='Resize', scale=(64, 64), keep_ratio=True, interpolation='area'),
+        dict(type='Pad', size=(64, 64), pad_val=BLACK),
+    ],
+    'square and resize': [
+        dict(type='Pad', pad_to_square=True, pad_val=7),
+        dict(type='Resize', scale=64, backend='cv2'),
+    ],
+    'longer edge and square': [
+        dict(type='ResizeEdge', scale=64, edge='long', interpolation='area'),
+        dict(type='Pad', pad_to_square=True),
+    ],
+    'crop with padding': [
+        dict(type='Resize', scale=(50, 41)),
+        dict(type='CenterCrop', crop_size=64, auto_pad=True),
+    ],
+}
+SIZES = [(64, 64), (63, 65), (97, 64), (300, 411), (411, 300), (33, 200), (901, 702), (200, 39)]
+
+
+@pytest.mark.parametrize('to_rgb', [True, False])
+@pytest.mark.parametrize('name', PIPELINES)
+def test_pipelines_are_repeated_bit_by_bit(name, to_rgb, tmp_path):
+    """The oracle is what the network gets in training: transforms, then the data preprocessor."""
+    steps = [dict(type='LoadPicture'), *PIPELINES[name], dict(type='PackInputs')]
+    numbers = dict(mean=[103.5, 116.25, 123.75], std=[57.0, 57.5, 58.0], to_rgb=to_rgb)
+    description = describe({**NETWORK, 'data_preprocessor': numbers}, steps, PSMM)
+    assert ModelDescription.from_json(description.to_json()) == description
+    assert description.channel_order == ('RGB' if to_rgb else 'BGR')
+    preprocessor = MODELS.build(dict(type='MultiLabelDataPreprocessor', num_classes=7, **numbers))
+    pipeline = [TRANSFORMS.build(dict(step)) for step in steps]
+    for number, (height, width) in enumerate(SIZES):
+        path = tmp_path / f'{number}.png'
+        Image.fromarray(noise(height, width, number)).save(path)
+        results = {'img_path': str(path)}
+        for step in pipeline:
+            results = step(results)
+        expected = preprocessor({'inputs': results['inputs'][None]})['inputs']
+        found = description.preprocessing.read(path)
+        assert (found == results['inputs'].numpy()[::-1].transpose(1, 2, 0)).all()
+        inputs = network_inputs(found[None], description, torch.device('cpu'))
+        assert torch.equal(inputs, expected)
+
+
+def test_the_exported_graph_turns_the_channels():
+    turned = small_description(mean=(10.0, 20.0, 30.0), channel_order='BGR')
+    network = build_network(turned)
+    pictures = np.stack([noise(64, 64, seed) for seed in (0, 1)])
+    inputs = network_inputs(pictures, turned, torch.device('cpu'))
+    assert inputs[0, 0, 5, 7].item() == pytest.approx((pictures[0, 5, 7, 2] - 30.0) / 255)
+    with torch.no_grad():
+        expected = torch.sigmoid(network(inputs, mode='tensor'))
+        found = DeployedNetwork(network, turned)(torch.from_numpy(pictures))
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_what_is_seen_of_a_picture_is_what_the_steps_leave():
+    """Enlarged, the part that is shown is the picture that the network gets."""
+    for steps in PIPELINES.values():
+        description = describe(
+            {**NETWORK, 'data_preprocessor': {'to_rgb': True}},
+            [dict(type='LoadPicture'), *steps],
+            PSMM,
+        )
+        for height, width in [(300, 411), (411, 300)]:
+            picture = cv2.resize(noise(6, 8), (width, height), interpolation=cv2.INTER_CUBIC)
+            seen = description.preprocessing.visible(picture)
+            small = cv2.resize(seen, (64, 64), interpolation=cv2.INTER_AREA).astype(int)
+            assert np.abs(small - description.preprocessing.apply(picture)).mean() < 4
+
+
+def test_descriptions_without_steps_and_order_stay_readable():
+    content = json.loads(small_description().to_json())
+    del content['preprocessing']['steps'], content['channel_order']
+    assert ModelDescription.from_json(json.dumps(content)) == small_description()
+
+
 @pytest.mark.parametrize(
-    ('step', 'sentence'),
+    ('steps', 'sentence'),
     [
-        ({'type': 'CenterCrop', 'crop_size': 64}, 'CenterCrop'),
-        ({'type': 'Resize', 'scale': (64, 32)}, 'expected a square'),
-        ({'type': 'Resize', 'scale': (64, 64), 'keep_ratio': True}, 'keep_ratio'),
-        ({'type': 'Resize', 'scale': (64, 64), 'backend': 'pillow'}, 'keep_ratio or another'),
-        ({'type': 'Resize', 'scale': (64, 64), 'interpolation': 'lanczos'}, 'interpolation'),
+        ([{'type': 'CenterCrop', 'crop_size': 64}], r'CenterCrop\(crop_size=64\) .* expected a'),
+        ([{'type': 'Resize', 'scale': (64, 32)}], 'expected a square'),
+        ([{'type': 'Resize', 'scale': (64, 64), 'keep_ratio': True}], 'keep_ratio'),
+        ([{'type': 'Resize', 'scale': (64, 64), 'backend': 'pillow'}], 'sets backend=pillow'),
+        ([{'type': 'Resize', 'scale': (64, 64), 'interpolation': 'lanczos'}], 'interpolation'),
+        ([{'type': 'Resize', 'scale_factor': 0.5}], 'sets scale_factor=0.5'),
+        ([{'type': 'ResizeEdge', 'scale': 64}], 'cannot be repeated'),
+        ([{'type': 'ResizeEdge', 'scale': 64, 'edge': 'width'}], "edge='width'"),
+        ([{'type': 'Pad', 'size_divisor': 32}], 'sets size_divisor=32'),
+        ([{'type': 'Pad', 'pad_to_square': True, 'padding_mode': 'edge'}], 'padding_mode=edge'),
+        ([{'type': 'EfficientNetCenterCrop', 'crop_size': 64}], 'has EfficientNetCenterCrop'),
+        ([{'type': 'RandomFlip', 'prob': 0.5}], 'has RandomFlip, which'),
     ],
 )
-def test_pipelines_that_cannot_be_repeated(step, sentence):
+def test_pipelines_that_cannot_be_repeated(steps, sentence):
     model = {**NETWORK, 'data_preprocessor': {'to_rgb': True}}
     with pytest.raises(InputError, match=sentence):
-        describe(model, [{'type': 'LoadPicture'}, step, {'type': 'PackInputs'}], PSMM)
+        describe(model, [{'type': 'LoadPicture'}, *steps, {'type': 'PackInputs'}], PSMM)
 
 
-def test_channel_order_of_the_training_must_be_rgb():
-    with pytest.raises(InputError, match='to_rgb'):
-        describe({**NETWORK, 'data_preprocessor': {}}, [{'type': 'LoadPicture'}], PSMM)
+STEP = {'kind': 'resize', 'width': 64, 'height': 64, 'interpolation': 'area', 'fill': [0, 0, 0]}
+
+
+@pytest.mark.parametrize(
+    ('steps', 'sentence'),
+    [
+        (5, 'a list of at most'),
+        ([STEP] * 9, 'a list of at most'),
+        ([{'kind': 'resize'}], 'each must hold'),
+        ([{**STEP, 'more': 1}], 'each must hold'),
+        ([{**STEP, 'kind': 'os.system'}], 'kind is'),
+        ([{**STEP, 'kind': []}], 'kind is'),
+        ([{**STEP, 'width': 10**9}], 'width of resize is 1000000000'),
+        ([{**STEP, 'width': 64.0}], 'width of resize is'),
+        ([{**STEP, 'width': True}], 'width of resize is'),
+        ([{**STEP, 'height': 0}], 'height of resize is 0'),
+        ([{**STEP, 'kind': 'short'}], 'height of short is 64'),
+        ([{**STEP, 'interpolation': 'nearest'}], 'interpolation is'),
+        ([{**STEP, 'fill': [0, 0, 256]}], 'fill is'),
+        ([{**STEP, 'fill': 'red'}], 'fill is'),
+        ([{**STEP, 'width': 65}], 'make 65 x 64 pixels of a picture of 32 x 32'),
+        ([{**STEP, 'kind': 'pad'}], 'make 64 x 97 pixels of a picture of 32 x 97'),
+    ],
+)
+def test_steps_that_are_refused(steps, sentence):
+    with pytest.raises(
+        InputError, match=f'model.pth: its description cannot be used: .*{sentence}'
+    ):
+        ModelDescription.from_json(changed('preprocessing.steps', steps), 'model.pth')
+
+
+def test_a_picture_that_would_grow_beyond_memory_is_refused():
+    steps = [
+        {**STEP, 'kind': 'short', 'width': 4096, 'height': 0},
+        {**STEP, 'kind': 'crop'},
+    ]
+    with pytest.raises(InputError, match='would become one of 4096 x 128000; take it out'):
+        Preprocessing(64, steps=steps).apply(np.zeros((1000, 32, 3), np.uint8))
 
 
 def test_needs_neither_torch_nor_openmmlab():

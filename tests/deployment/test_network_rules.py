@@ -1,4 +1,4 @@
-"""A description may name the networks of this repository's configurations, and nothing else."""
+"""A description may name declared networks, with plain values, and nothing else."""
 
 import json
 import sys
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmpretrain.registry import MODELS
 from model_files import NETWORK, small_description
 
 import realmnet.plugin  # noqa: F401
@@ -13,8 +14,10 @@ from realmnet.deployment.description import KEY, ModelDescription, Preprocessing
 from realmnet.deployment.description_hook import describe_config
 from realmnet.deployment.model_file import load_model
 from realmnet.deployment.network import build_network, outline_network
-from realmnet.deployment.network_rules import PARTS, check_network
+from realmnet.deployment.network_classes import check_classes
+from realmnet.deployment.network_rules import MMPRETRAIN, check_network
 from realmnet.engine.config import load_config
+from realmnet.engine.signatures import takes
 from realmnet.errors import InputError
 from realmnet.experiments.quick import make_quick
 from realmnet.experiments.sweep import cell_config, is_sweep, read_sweep
@@ -157,36 +160,198 @@ def test_a_name_that_timm_does_not_know_is_one_sentence(tmp_path):
         load_model(evil_file(tmp_path, backbone=backbone, head=LINEAR))
 
 
-STRANGE = [
-    'os.system', 'this', 'Conv2d', '', '../a', 'hf-hub:a/b', 'local-dir:a', None, [], {}, [[2]],
-    {'type': 'os.system'}, [{'type': 'os.system'}], float('nan'), float('inf'), -1, 10**9, 10**400,
-    {'depths': ['os.system']}, {'block_cfgs': {'type': 'os.system'}}, ['os.system'] * 4, [2] * 999,
-]  # fmt: skip
-ARGUMENTS = [
-    (part, kind, key)
-    for part, kinds in PARTS.items() for kind, rules in kinds.items() for key in rules
-]  # fmt: skip
+OURS = {
+    'backbone': ('RealMTinyViT', 'TimmFeatures'),
+    'neck': (),
+    'head': ('ResidualAttentionHead',),
+}
+CLASSES = [(part, kind) for part in MMPRETRAIN for kind in (*MMPRETRAIN[part], *OURS[part])]
+HOSTILE = [
+    'os.system',
+    '',
+    '../a',
+    '/etc/passwd',
+    'C:\\a',
+    'hf-hub:a/b',
+    'local-dir:a',
+    'http://a',
+    'a\n',
+    'mmdet.Conv2d',
+    'x' * 65,
+    {'type': 'os.system'},
+    {'type': 'this'},
+    {'type': 'ConvModule'},
+    {'type': ['BN']},
+    {'type': 'TIMMBackbone'},
+    [{'type': 'os.system'}],
+    [['os.system']],
+    ['os.system'] * 4,
+    ['this'],
+    {'conv_type': 'this'},
+    {'block_cfgs': {'type': 'os.system'}},
+    {'depths': ['os.system']},
+    {'depths': [10**6]},
+    {'depths': [2.0]},
+    {'window_size': 65},
+    {'init_cfg': {'type': 'Pretrained', 'checkpoint': 'a'}},
+    {'_scope_': 'mmdet'},
+    {'a.b': 1},
+    float('nan'),
+    float('inf'),
+    [float('nan')],
+    10**9,
+    -(10**9),
+    10**400,
+    1e300,
+    [2] * 999,
+    [[[[[[2]]]]]],
+    {'a': {'a': {'a': {'a': {'a': {'a': 1}}}}}},
+    {str(n): 1 for n in range(999)},
+    b'a',
+    {1, 2},
+    object(),
+]
 
 
-@pytest.mark.parametrize(('part', 'kind', 'key'), ARGUMENTS)
-def test_no_argument_takes_what_is_looked_up_or_without_bounds(part, kind, key):
-    for value in STRANGE:
-        if (key, value) in (('model_name', 'this'), ('arch', {}), ('stage_cfgs', {})):
-            continue  # plain names are asked of timm's registry; objects may be empty
-        network = {**NETWORK, part: {'type': kind, key: value}}
-        with pytest.raises(InputError, match=rf'network\.{part}\.{key} is'):
-            check_network(network)
+def arguments(kind):
+    never = ('init_cfg', 'loss', 'pretrained_window_sizes')
+    known = [name for name in takes(kind) if name not in never]
+    return [*known, *vars(MODELS.get(kind)).get('described_options', ())]
 
 
-@pytest.mark.parametrize('part', PARTS)
+@pytest.fixture
+def nothing_is_built(monkeypatch):
+    """Fail as soon as any part of a network is made."""
+
+    def build(*args, **kwargs):
+        raise AssertionError('built')
+
+    monkeypatch.setattr(torch.nn.Module, '__init__', build)
+
+
+@pytest.mark.parametrize(('part', 'kind'), CLASSES)
+def test_no_argument_takes_what_is_looked_up_or_without_bounds(part, kind, nothing_is_built):
+    for key in arguments(kind):
+        for value in HOSTILE:
+            network = {**NETWORK, part: {'type': kind, key: value}}
+            with pytest.raises(InputError, match=rf'network\.{part}(\.{key}| may not hold)'):
+                check_network(network)
+        check_classes({**NETWORK, part: {'type': kind, key: 1}})
+
+
+@pytest.mark.parametrize(('part', 'kind'), CLASSES)
+def test_text_is_taken_only_where_the_constructor_has_text(part, kind, nothing_is_built):
+    known = takes(kind)
+    for key in arguments(kind):
+        network = {**NETWORK, part: {'type': kind, key: 'this'}}
+        if key in known and isinstance(known[key].default, str | type):  # or no default
+            check_classes(network)
+        else:
+            with pytest.raises(InputError, match=rf'network\.{part}\.{key} is'):
+                check_classes(network)
+
+
+@pytest.mark.parametrize(('part', 'kind'), CLASSES)
 @pytest.mark.parametrize(
-    'key',
-    ['_scope_', '_delete_', 'checkpoint', 'init_cfg', 'pretrained', 'loss', 'plugins', 'conv_cfg'],
+    'key', ['_scope_', '_delete_', 'checkpoint', 'init_cfg', 'pretrained', 'loss', 'plugins']
 )
-def test_other_arguments_are_refused(part, key):
-    for kind in PARTS[part]:
-        with pytest.raises(InputError, match=f"network.{part} may not hold '{key}'"):
-            check_network({**NETWORK, part: {'type': kind, key: 1}})
+def test_other_arguments_are_refused(part, kind, key, nothing_is_built):
+    with pytest.raises(InputError, match=f"network.{part} may not hold '{key}'"):
+        check_classes({**NETWORK, part: {'type': kind, key: 1}})
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'TIMMBackbone',
+        'HuggingFaceClassifier',
+        'TimmClassifier',
+        'ConvModule',
+        'CSPNet',
+        'LeViT',
+        'BatchNorm2d',
+        'ImageClassifier',
+        'ImageToImageRetriever',
+        'CostSensitiveLoss',
+        'no_such',
+        'this',
+        'mmpretrain.ResNet',
+        'mmpretrain::ResNet',
+        'os.system',
+        '',
+        5,
+        None,
+        ['ResNet'],
+    ],
+)
+@pytest.mark.parametrize('part', MMPRETRAIN)
+def test_other_classes_are_refused(part, name, nothing_is_built):
+    with pytest.raises(InputError, match=rf'network\.{part}\.type is .*, expected one of'):
+        check_classes({**NETWORK, part: {'type': name, 'model_name': 'resnet18'}})
+
+
+def test_a_class_of_ours_is_described_if_it_says_so_itself():
+    class Declared(torch.nn.Module):
+        describable = True
+
+        def __init__(self, width: int, pooling: str = 'mean') -> None:
+            """Take a word and a number."""
+
+    class Derived(Declared):
+        """Says nothing: what it adds to its parent nobody has looked at."""
+
+    MODELS.register_module(module=Declared, name='DeclaredForTest')
+    MODELS.register_module(module=Derived, name='DerivedForTest')
+    try:
+        known = {'type': 'DeclaredForTest', 'width': 3, 'pooling': 'max'}
+        check_classes({**NETWORK, 'backbone': known})
+        with pytest.raises(InputError, match="may not hold 'height'; DeclaredForTest may have"):
+            check_classes({**NETWORK, 'backbone': {**known, 'height': 3}})
+        with pytest.raises(InputError, match='says describable = True'):
+            check_classes({**NETWORK, 'backbone': {**known, 'type': 'DerivedForTest'}})
+    finally:
+        del MODELS.module_dict['DeclaredForTest'], MODELS.module_dict['DerivedForTest']
+
+
+def test_every_class_of_the_list_exists_and_takes_no_address():
+    for part, kind in CLASSES:
+        assert kind in MODELS.module_dict, (part, kind)
+        for key in arguments(kind):
+            words = set(key.split('_'))
+            assert not words & {
+                'path',
+                'file',
+                'url',
+                'checkpoint',
+                'ckpt',
+                'pretrained',
+                'name',
+                'dir',
+            } - {'path' if 'drop_path' in key else ''} or (
+                (kind, key) in {('TimmFeatures', 'model_name'), ('RealMTinyViT', 'use_checkpoint')}
+            ), (kind, key)
+
+
+def test_a_network_of_too_many_layers_is_not_built(monkeypatch):
+    monkeypatch.setattr('realmnet.deployment.network_classes.MOST_MODULES', 1000)
+    many = {'type': 'ConvNeXt', 'arch': {'channels': [4] * 64, 'depths': [64] * 64}}
+    with pytest.raises(InputError, match=r'cannot be built .*more than 1,000 layers'):
+        outline_network(small_description(network={**NETWORK, 'backbone': many}))
+
+
+def test_a_network_of_too_large_maps_is_not_run():
+    wide = {
+        'type': 'VisionTransformer',
+        'img_size': 4096,
+        'patch_size': 1,
+        'arch': {'embed_dims': 512, 'num_layers': 1, 'num_heads': 1, 'feedforward_channels': 8},
+    }
+    with pytest.raises(InputError, match='numbers at once'):
+        outline_network(
+            small_description(
+                network={**NETWORK, 'backbone': wide}, preprocessing=Preprocessing(4096)
+            )
+        )
 
 
 def test_size_of_the_pictures_is_that_of_the_network():
@@ -199,8 +364,10 @@ def test_size_of_the_pictures_is_that_of_the_network():
 
 def test_parts_that_do_not_fit_together_are_one_sentence(tmp_path):
     wide = {**NETWORK['head'], 'in_channels': 24}
-    with pytest.raises(InputError, match=r'evil\.pth: .*cannot be used on pictures of 64 px'):
+    with pytest.raises(
+        InputError, match=r'evil\.pth: network\.head\.in_channels is 24, .*gives 16'
+    ):
         load_model(evil_file(tmp_path, head=wide))
-    maps = {**LINEAR, 'in_channels': 2}  # a linear head on maps of 2 x 2 gives no row a picture
-    with pytest.raises(InputError, match=r'cannot be used on pictures of 64 px .* gives \(1, 16'):
+    maps = {**LINEAR, 'in_channels': 16}  # a linear head on maps of 2 x 2 gives no row a picture
+    with pytest.raises(InputError, match=r'one row of features .* gives \(16, 2, 2\); add neck='):
         load_model(evil_file(tmp_path, head=maps))

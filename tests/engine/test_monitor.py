@@ -13,6 +13,7 @@ from realmnet.engine.hooks import RunCheckpointHook
 from realmnet.engine.metric import MultiLabelReport
 from realmnet.engine.monitor import RunEarlyStoppingHook, check_monitored, rule_of
 from realmnet.errors import InputError
+from realmnet.evaluation.metric_records import METRICS, columns_of
 
 CLASSES = ['N', 'macular hole', 'M']
 
@@ -61,11 +62,27 @@ def test_the_rule_follows_the_metric(name, rule):
         RunCheckpointHook(save_best=[name], rule=[other])
 
 
+@pytest.mark.parametrize('metric', METRICS, ids=lambda metric: metric.name)
+def test_every_number_of_a_metric_can_be_watched_in_its_own_direction(runner, metric):
+    names = [f'multi-label/{c.name}' for c in columns_of(CLASSES[:2], [metric])]
+    assert RunCheckpointHook(save_best=names).rules == [metric.better] * len(names)
+    assert [RunEarlyStoppingHook(name).rule for name in names] == [metric.better] * len(names)
+    if 'graded' not in metric.needs:  # these classes hold no scale
+        check_monitored(runner, names, 'save_best')
+
+
+def test_a_metric_of_a_class_called_loss_is_no_loss():
+    assert rule_of('multi-label/AUROC_hair loss') == 'greater'
+    assert [rule_of(name) for name in ('loss', 'multi-label/undefined')] == ['less', 'less']
+    assert rule_of('single-label/accuracy') == 'greater'
+
+
 @pytest.mark.parametrize(
     ('name', 'message'),
     [
         ('multi-label/map', 'did you mean multi-label/mAP'),
         ('mAP', 'did you mean multi-label/mAP'),
+        ('multi-label/mcc', r'did you mean multi-label/MCC\? There are .*/balanced_accuracy'),
         ('multi-label/AUROC_A4', 'no such metric'),
         ('accuracy/top1', 'There are multi-label/precision, '),
         ('multi-label/AUROC_M', 'undefined on the development split.*0 of its 2 pictures have M'),

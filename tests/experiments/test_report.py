@@ -85,6 +85,13 @@ def test_synthetic_and_quick_results_are_called_so_and_not_mixed_with_others(tmp
         collect(sweep, [tmp_path / 'quick'])
 
 
+def test_quick_results_on_own_pictures_are_not_called_synthetic(tmp_path):
+    sweep = read_sweep(A5)
+    finish(sweep, tmp_path / 'quick', quick=True)
+    section = make_section(PAPER['A5'], Results([tmp_path / 'quick'], bootstrap=0), tmp_path / 'o')
+    assert not section.synthetic and section.tables[0].title.startswith('[QUICK] Table A5')
+
+
 def test_a_sweep_of_ones_own_has_a_table_and_a_figure(tmp_path):
     path = tmp_path / 'decay.py'
     base = str(ROOT / 'configs/ablations/linear-bce.py')

@@ -6,9 +6,11 @@ from outcome_samples import predictions
 
 from realmnet.errors import InputError
 from realmnet.evaluation.evaluate import evaluate
+from realmnet.evaluation.metric_records import METRICS, columns_of
 from realmnet.reporting.grid_figures import heat_map_pairs, radar_figure
 from realmnet.reporting.measured import Entry, Estimate
 from realmnet.reporting.style import save
+from realmnet.reporting.summary import forest_figure
 from realmnet.reporting.sweep_figures import RED, bar_figure, line_figure
 
 
@@ -41,6 +43,34 @@ def test_bars_reach_the_values_and_have_their_intervals(tmp_path):
     assert marks == {'D': [0, 0.7], '^': [2, 0.5]}
     assert {'not run', 'a', 'b', 'c ★', 'Fig. 0', 'published'} <= set(texts(figure))
     save(figure, tmp_path / 'bars.png', dpi=50)
+
+
+@pytest.mark.parametrize('metric', METRICS, ids=lambda metric: metric.name)
+def test_every_metric_has_its_title_range_and_direction_in_figures(metric):
+    name = columns_of((), [metric])[0].name
+    low, high = metric.range(7)
+    numbers = {0.2: (low + 0.01, low, low + 0.1), 0.8: (high - 0.01, high - 0.1, high)}
+    entries = [
+        Entry(str(x), {'x': x, 'y': 1}, {name: Estimate(*ends, 'patients')})
+        for x, ends in numbers.items()
+    ]
+    figure = bar_figure('Fig. 0', entries, (name,))
+    assert figure.axes[0].get_title().startswith((metric.title, metric.mean))
+    assert figure.axes[0].get_title().endswith('↓') == (metric.better == 'less')
+    bottom, top = figure.axes[0].get_ylim()
+    assert low <= bottom < low + 0.01
+    assert high <= top <= high * 1.1 + (metric.limits[1] is None)
+    ours = heat_map_pairs('Fig. 0', entries, 'y', 'x', (name,)).axes[0].get_images()[0].get_array()
+    assert ours[0].argmax() == (metric.better == 'greater')  # the best cell is the dark one
+
+
+def test_every_class_metric_has_a_panel_of_the_forest():
+    metrics = [m for m in METRICS if m.level == 'class']
+    done = evaluate(predictions(), 10, diagnosis='')
+    figure = forest_figure({'m': done}, [m.name for m in metrics])
+    titles = [axes.get_title() for axes in figure.axes]
+    assert [t.split(' (')[0] for t in titles] == [m.title for m in metrics]
+    assert titles[3] == 'AP (mean: mAP)'
 
 
 def test_lines_mark_the_choice_and_what_did_not_run(tmp_path):

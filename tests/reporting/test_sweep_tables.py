@@ -6,7 +6,7 @@ from realmnet.curation.label_table import PSMM
 from realmnet.evaluation.comparison import compare, holm
 from realmnet.evaluation.evaluate import evaluate
 from realmnet.reporting.border_tables import count_borders, table_a3, table_a4
-from realmnet.reporting.measured import Entry, Estimate, entries_of
+from realmnet.reporting.measured import TRIAL, Entry, Estimate, entries_of
 from realmnet.reporting.model_tables import (
     MODELS,
     class_value_tables,
@@ -57,6 +57,12 @@ def test_synthetic_results_are_called_so():
     mixed = sweep_table('t', 'T', [entries[0], Entry('c', {}, ESTIMATE)], ('F1',))
     assert [row[0] for row in mixed.rows] == ['a (synthetic)', 'c']
     assert mixed.notes[0].startswith('SYNTHETIC: a come')
+
+
+def test_quick_results_on_own_pictures_are_called_quick_alone():
+    table = sweep_table('t', 'T', [Entry('a', {}, ESTIMATE, data=TRIAL)], ('F1',))
+    assert table.title == '[QUICK] T' and table.rows[0][0] == 'a'
+    assert table.notes[0].startswith('QUICK: trained for a few epochs')
 
 
 def test_commands_of_missing_cells_are_one_command():

@@ -7,8 +7,10 @@ from realmnet.cli import run
 from realmnet.curation.name_table import add_name_options, names_from, say_names
 from realmnet.curation.picture_names import OWN_EYE
 from realmnet.errors import InputError
+from realmnet.evaluation.development import check_development
 from realmnet.evaluation.diagnosis import name_patients
 from realmnet.evaluation.prediction_options import add_prediction_options, predictions_from
+from realmnet.evaluation.recalibration import find_recalibration
 from realmnet.evaluation.tables import lay_out
 from realmnet.evaluation.thresholds import (
     RULES,
@@ -39,6 +41,11 @@ def main() -> None:
     parser.add_argument('--diagnosis', choices=('max', 'noisy-or'),
                         help='how classes become one score of the disease; default: as the '
                         'schema says, else max')  # fmt: skip
+    parser.add_argument(
+        '--recalibration',
+        type=Path,
+        help='file of recalibrate.py; default: the one beside the checkpoint that a .json names',
+    )
     add_prediction_options(parser)
     add_name_options(parser)
     parser.add_argument('--checkpoint', type=Path, help='default: the one that a .json names')
@@ -46,6 +53,8 @@ def main() -> None:
     args = parser.parse_args()
     names = names_from(args)
     predictions = predictions_from(args, args.predictions)
+    check_development(predictions, str(args.predictions), 'thresholds')
+    predictions = find_recalibration(predictions, args.recalibration)
     if names.chosen or names.table is not None:
         predictions = name_patients(predictions, names)
     if predictions.schema.diagnosis:
@@ -67,6 +76,8 @@ def main() -> None:
     print(lay_out(['class', 'threshold'], rows, 'text'))
     if chosen.undefined:
         print(f'no positives or no negatives, left at .5: {", ".join(chosen.undefined)}')
+    if 'recalibration_note' in predictions.info:
+        print(predictions.info['recalibration_note'])
     print(f'written to {target}')
 
 

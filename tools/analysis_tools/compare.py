@@ -8,6 +8,7 @@ from realmnet.cli import run
 from realmnet.curation.synthetic_marks import MARK
 from realmnet.evaluation.comparison import compare
 from realmnet.evaluation.prediction_options import add_prediction_options, predictions_from
+from realmnet.evaluation.recalibration import find_recalibration
 from realmnet.evaluation.tables import FORMATS, lay_out, marked_rows, write_tables
 from realmnet.evaluation.thresholds import DEFAULT, find_thresholds, threshold_note
 from realmnet.progress import Progress
@@ -17,8 +18,8 @@ EXAMPLE = """example:
 
 The first file is compared with each of the others. p is from the paired bootstrap, and for
 class-wise AUROC also from DeLong's test (Obuchowski's where patients have several images); rows
-"decisions" are McNemar's test on right and wrong decisions. p_holm is corrected over all metrics
-and classes of the same kind of test.
+"decisions" are McNemar's test on right and wrong decisions. p_holm (and p_bh) is corrected over all
+metrics and classes of the same kind of test.
 """
 HEADER = ('metric', 'first', 'second', 'difference', 'low', 'high', 'p', 'p_holm', 'test', 'remark')
 
@@ -35,6 +36,14 @@ def parse_args() -> argparse.Namespace:
                         help="published: the paper's t-test between replicates")  # fmt: skip
     parser.add_argument('--metrics', nargs='+', help='such as F1 AUROC_A4; default: F1, mAP, '
                         'AUROC, coverage, ranking, hamming; F1, AP, AUROC by class')  # fmt: skip
+    parser.add_argument(
+        '--simultaneous',
+        action='store_true',
+        help='bootstrap intervals that hold all together (max-t), not each by itself',
+    )
+    parser.add_argument(
+        '--bh', action='store_true', help="a column of Benjamini and Hochberg's correction, too"
+    )
     parser.add_argument('--thresholds', type=Path, nargs='+',
                         help='a file of choose_thresholds.py for each predictions file; default: '
                         'the one beside the checkpoint that a .json names, else .5')  # fmt: skip
@@ -53,16 +62,18 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Compare and print."""
     args = parse_args()
-    sets = [predictions_from(args, path) for path in args.predictions]
+    sets = [find_recalibration(predictions_from(args, path)) for path in args.predictions]
     files = args.thresholds or [None] * len(sets)
     chosen = [find_thresholds(p, path) for p, path in zip(sets, files, strict=True)]
     cuts = [c.values if c else DEFAULT for c in chosen]
     modes = ('sound', 'published') if args.mode == 'both' else (args.mode,)
+    place = HEADER.index('p_holm') + 1
+    columns = (*HEADER[:place], 'p_bh', *HEADER[place:]) if args.bh else HEADER
     written = set()
     for number in range(1, len(sets)):
         names = (str(args.predictions[0]), str(args.predictions[number]))
         rows = [
-            [getattr(row, name) for name in HEADER]
+            [getattr(row, name) for name in columns]
             for mode in modes
             for row in compare(
                 sets[0],
@@ -75,9 +86,10 @@ def main() -> None:
                 args.seed,
                 names,
                 Progress('bootstrap replicates'),
+                args.simultaneous,
             )
         ]
-        header = list(HEADER)
+        header = list(columns)
         if not any(row[-1] for row in rows):
             header, rows = header[:-1], [row[:-1] for row in rows]
         synthetic = sets[0].synthetic or sets[number].synthetic
@@ -91,6 +103,10 @@ def main() -> None:
             for name, thresholds in zip(names, (chosen[0], chosen[number]), strict=True):
                 if thresholds:
                     print(f'\n{name}: {threshold_note(thresholds)}')
+            if args.simultaneous and args.mode != 'published':
+                print('\nIntervals of the bootstrap rows hold all together (95 %, max-t).')
+            if args.bh:
+                print('\np_holm, p_bh: family of all metrics and classes of a kind of test.')
         if args.out:
             stem = f'{args.predictions[0].stem}_vs_{args.predictions[number].stem}'
             stem += f'_{number}' if stem in written else ''  # run_1/test.csv, run_2/test.csv

@@ -11,6 +11,8 @@ from realmnet.evaluation.evaluate import MODES, evaluate
 from realmnet.evaluation.groups import group_of
 from realmnet.evaluation.intervals import DEFAULT_METHOD, METHODS
 from realmnet.evaluation.prediction_options import add_prediction_options, predictions_from
+from realmnet.evaluation.prevalence import read_prevalences
+from realmnet.evaluation.recalibration import find_recalibration
 from realmnet.evaluation.tables import FORMATS, write_tables
 from realmnet.evaluation.thresholds import find_thresholds
 from realmnet.progress import Progress
@@ -19,6 +21,7 @@ EXAMPLE = """examples:
   python tools/analysis_tools/evaluate.py work_dirs/run/test.csv
   python tools/analysis_tools/evaluate.py test.csv --mode both --by patient --group source \\
       --out work_dirs/run/evaluation
+  python tools/analysis_tools/evaluate.py test.csv --prevalence 0.02 0.1 A4=0.005
 
 A predictions file is what tools/test.py --out writes (.csv, .json or .pkl), or any CSV with the
 columns filename, <class>_score and <class> for every class, and ID (the patient) where known.
@@ -50,6 +53,23 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--diagnosis', choices=('max', 'noisy-or', 'none'),
                         help='how classes become one score of the disease; default: as the '
                         'schema says, else max')  # fmt: skip
+    parser.add_argument(
+        '--prevalence',
+        nargs='+',
+        default=[],
+        metavar='P',
+        help='PPV and NPV at these prevalences as well: 0.05 of the disease, A4=0.01 of a class',
+    )
+    parser.add_argument(
+        '--recalibration',
+        type=Path,
+        help='file of recalibrate.py; default: the one beside the checkpoint that a .json names',
+    )
+    parser.add_argument(
+        '--simultaneous',
+        action='store_true',
+        help='intervals of the classes of a metric that hold all together (Bonferroni)',
+    )
     add_prediction_options(parser)
     add_name_options(parser)
     parser.add_argument('--seed', type=int, default=42)
@@ -68,6 +88,7 @@ def main() -> None:
     groups = None
     if args.group:
         groups = group_of(predictions, args.group, args.group_table or args.predictions)
+    predictions = find_recalibration(predictions, args.recalibration)
     thresholds = find_thresholds(predictions, args.thresholds)
     if args.diagnosis != 'none' and predictions.schema.diagnosis:
         say_names(predictions.filenames, names, OWN_EYE)
@@ -84,6 +105,8 @@ def main() -> None:
         diagnosis='' if args.diagnosis == 'none' else args.diagnosis,
         progress=Progress('bootstrap replicates'),
         names=names,
+        simultaneous=args.simultaneous,
+        prevalence=read_prevalences(args.prevalence, predictions.schema),
     )
     print(evaluation.table(args.format))
     if args.out:

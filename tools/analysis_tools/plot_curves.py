@@ -7,6 +7,7 @@ from realmnet.cli import run
 from realmnet.evaluation.evaluate import evaluate
 from realmnet.evaluation.prediction_options import add_prediction_options, predictions_from
 from realmnet.evaluation.predictions import same_images
+from realmnet.evaluation.recalibration import find_recalibration
 from realmnet.evaluation.thresholds import find_thresholds
 from realmnet.progress import Progress
 from realmnet.reporting.confusion import confused_groups, confusion_figure
@@ -52,7 +53,7 @@ def main() -> None:
         parser.error('give each predictions file its own name with --names')
     if args.thresholds and len(args.thresholds) != len(args.predictions):
         parser.error('give one thresholds file for each predictions file, or none')
-    sets = [predictions_from(args, path) for path in args.predictions]
+    sets = [find_recalibration(predictions_from(args, path)) for path in args.predictions]
     sets = dict(zip(names, same_images(*sets, names=names), strict=True))
     first = next(iter(sets.values()))
     files = args.thresholds or [None] * len(sets)

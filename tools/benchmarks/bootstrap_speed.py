@@ -2,8 +2,9 @@
 
 Both compute, for each replicate, class-wise precision, recall, F1, AP and AUROC and their means,
 micro-averages, Hamming loss, coverage, ranking loss, Brier score, subset accuracy and kappa; ours
-also specificity, NPV and calibration. Values of the replicates that both computed are compared.
-CPU seconds are printed beside elapsed ones, for machines that others use too.
+also specificity, NPV, calibration, MCC and balanced accuracy. Values of the replicates that both
+computed are compared. CPU seconds are printed beside elapsed ones, for machines that others use
+too.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from sklearn import metrics as sk
 from realmnet.cli import run
 from realmnet.curation.label_schema import PSMM
 from realmnet.evaluation.bootstrap import draw_weights, replicate, unit_of
+from realmnet.evaluation.metric_records import metric_of
 from realmnet.evaluation.metrics import all_metrics, make_plan
 
 EXAMPLE = """example:
@@ -49,7 +51,7 @@ def loop(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
         'brier': [sk.brier_score_loss(truth[:, c], scores[:, c]) for c in range(7)],
     }
     for name, column in columns.items():
-        values['mAP' if name == 'AP' else name] = np.mean(column)
+        values[metric_of(name).mean] = np.mean(column)
         values |= {f'{name}_{c}': v for c, v in zip(PSMM.classes, column, strict=True)}
     for name, function in (('precision', sk.precision_score), ('recall', sk.recall_score),
                            ('F1', sk.f1_score)):  # fmt: skip

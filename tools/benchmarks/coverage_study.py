@@ -16,11 +16,14 @@ import numpy as np
 from realmnet import cli
 from realmnet.curation.label_table import PSMM, read_label_table
 from realmnet.errors import InputError
-from realmnet.evaluation.decoding import exclusive_groups
+from realmnet.evaluation.clinical_simulation import clinical_coverage
+from realmnet.evaluation.decoding import exclusive_groups, graded_scale
 from realmnet.evaluation.simulation import Population, coverage
 from realmnet.progress import Progress
 from realmnet.reporting.published import class_targets
 
+#: Stated prevalences of the clinical numbers: near that of the pictures, and far from it.
+_PREVALENCES = {'S1': (0.3, 0.05), 'A3': (0.06, 0.01), 'A4': (0.018, 0.001)}
 _FILES = ('test.csv', 'val.csv', 'MYOPIA/MYOPIA.csv')
 
 
@@ -38,6 +41,11 @@ def main() -> None:
     parser.add_argument('--replicates', type=int, default=500)
     parser.add_argument('--shared', type=float, default=0.5, help='share of the score variance '
                         'that pictures of one patient have in common')  # fmt: skip
+    parser.add_argument(
+        '--clinical',
+        action='store_true',
+        help='kappa, predictive values, calibration and net benefit instead',
+    )
     parser.add_argument('--seed', type=int, default=42)
     parser.add_argument('--out', type=Path, help='write all numbers as JSON')
     args = parser.parse_args()
@@ -56,6 +64,9 @@ def main() -> None:
         truth, patients, classes, class_targets('RealMNet', classes), groups, args.shared
     )
     units = args.units or (6574 if args.by == 'image' else 684)
+    if args.clinical:
+        _print_clinical(population, args, units)
+        return
     names, result = coverage(
         population, args.by, units, args.sets, args.replicates, args.seed, args.bca_sets,
         Progress('simulated test sets'),
@@ -79,6 +90,25 @@ def main() -> None:
             'methods': {method: values.tolist() for method, values in result.items()},
         }
         args.out.write_text(json.dumps(content, indent=1) + '\n')
+
+
+def _print_clinical(population: Population, args: argparse.Namespace, units: int) -> None:
+    found = clinical_coverage(
+        population,
+        args.by,
+        units,
+        graded_scale(population.classes),
+        _PREVALENCES,
+        args.sets,
+        args.replicates,
+        args.seed,
+        Progress('simulated test sets'),
+    )
+    print(f'{args.sets} sets of {units} {args.by}s, {args.replicates} replicates; 95 % wanted')
+    print(f'{"number":<22}{"method":<12}{"held":>8}{"mean width":>12}{"given":>8}')
+    for name, values in found.items():
+        for method, (held, width, there) in values.items():
+            print(f'{name:<22}{method:<12}{held:>8.3f}{width:>12.4f}{there:>8.3f}')
 
 
 if __name__ == '__main__':

@@ -7,17 +7,16 @@ deletion and insertion curves. Baselines: mean training mask, centre, noise, and
 of another class (the next with masks), which shows how much is the class and not any lesion.
 
 Example:
-    python tools/benchmarks/localisation.py configs/quickstart/tinyvit-5m-128_synthetic.py \
-        work_dirs/quickstart/<time>/epoch_7.pth data/synthetic --method gradcam++ attention
+    python tools/benchmarks/localisation.py model.pth data/synthetic --method gradcam++ attention
 """
 
 import argparse
 from pathlib import Path
 
 from realmnet.cli import run
+from realmnet.deployment.trained_model import TrainedModel, split_arguments
 from realmnet.evaluation.tables import FORMATS, lay_out
 from realmnet.explain.benchmark import localise
-from realmnet.explain.loading import TrainedModel
 from realmnet.explain.methods import METHODS, Explainer
 from realmnet.progress import Progress
 
@@ -26,9 +25,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('root', type=Path, help='folder of a synthetic data set')
+    parser.add_argument('model', help='as in explain.py: one file, or CONFIG CHECKPOINT')
+    parser.add_argument('root', nargs='+', help='folder of a synthetic data set')
     parser.add_argument('--train-root', type=Path, help='the synthetic data set whose training '
                         'masks are the baseline (root)')  # fmt: skip
     parser.add_argument('--split', choices=('val', 'test'), default='test')
@@ -41,13 +39,21 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--curves', action='store_true', help='deletion and insertion too')
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--format', choices=FORMATS, default='text')
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.files, rest = split_arguments([args.model, *args.root])
+    if len(rest) != 1:
+        parser.error(f'expected the folder of one synthetic data set after the model, got {rest}')
+    args.root = Path(rest[0])
+    return args
 
 
 def main() -> None:
     args = parse_args()
-    trained = TrainedModel(args.config, args.checkpoint, args.device)
-    explainers = {m: Explainer(trained.model, m, args.stride, args.views) for m in args.method}
+    trained = TrainedModel(*args.files, device=args.device)
+    names = trained.description.explain_layers
+    explainers = {
+        m: Explainer(trained.model, m, args.stride, args.views, names) for m in args.method
+    }
     result = localise(
         trained, explainers, args.root, args.train_root or args.root, args.split, args.classes,
         tolerance=args.tolerance, curves=args.curves, progress=Progress('pictures'),

@@ -16,6 +16,7 @@ from realmnet.errors import InputError
 from realmnet.evaluation.bootstrap import PUBLISHED_DRAWS, replicate
 from realmnet.evaluation.decoding import exclusive_groups
 from realmnet.evaluation.intervals import published
+from realmnet.evaluation.metric_records import metric_of
 from realmnet.evaluation.metrics import make_plan
 from realmnet.evaluation.synthetic import calibrated_scores
 from realmnet.evaluation.tables import lay_out
@@ -56,7 +57,7 @@ def main() -> None:
                 place = drawn.names.index(f'{metric}_{c}')
                 ours, paper = 100 * plus_minus[place], 100 * printed[metric][i]
                 rows.append([f'{metric}_{c}', 100 * drawn.point[place], ours, paper, ours / paper])
-            name = 'mAP' if metric == 'AP' else metric
+            name = metric_of(metric).mean
             place = drawn.names.index(name)
             half = (ends.high[place] - ends.low[place]) / 2
             paper = float('nan')

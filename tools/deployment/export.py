@@ -41,17 +41,17 @@ def main() -> None:
     args = parse_args()
     # Here, so that --help and typing mistakes need not wait for torch.
     from realmnet.deployment.export_report import export_all, report
-    from realmnet.deployment.model_file import load_model
+    from realmnet.deployment.trained_model import TrainedModel
     from realmnet.progress import Progress
     from realmnet.reporting.findings_table import NOTICE
 
-    network, description = load_model(args.checkpoint)
+    trained = TrainedModel(args.checkpoint)
     exported = export_all(
-        network, description, args.out, args.int8, args.pictures, args.labels, args.benchmark,
-        Progress('files'),
+        trained.model, trained.description, args.out, args.int8, args.pictures, args.labels,
+        args.benchmark, Progress('files'),
     )  # fmt: skip
     print(report(exported))
-    if description.training.synthetic:
+    if trained.description.training.synthetic:
         print('The model was trained on SYNTHETIC pictures: this says nothing about patients.')
     print(NOTICE)
 

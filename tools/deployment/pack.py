@@ -33,6 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, required=True, help='file to write, .pth')
     parser.add_argument('--config', type=Path, help='config of the training')
     parser.add_argument('--thresholds', type=Path, help='file of choose_thresholds.py')
+    parser.add_argument('--recalibration', type=Path, help='file of recalibrate.py')
     parser.add_argument('--crop-border', action=argparse.BooleanOptionalAction,
                         help='cut the black outer border away first, or not')  # fmt: skip
     parser.add_argument('--input-check', action=argparse.BooleanOptionalAction, default=True,
@@ -48,7 +49,13 @@ def main() -> None:
     from realmnet.deployment.model_file import pack
 
     packed = pack(
-        args.checkpoint, args.out, args.config, args.thresholds, args.crop_border, args.input_check
+        args.checkpoint,
+        args.out,
+        args.config,
+        args.thresholds,
+        args.crop_border,
+        args.input_check,
+        args.recalibration,
     )
     card = args.out.with_suffix('.md')
     text = model_card(packed.description, args.out.name, packed.sha256, packed.parameters,
@@ -58,6 +65,8 @@ def main() -> None:
     print(f'classes: {" ".join(description.classes)} (schema {description.schema})')
     print(f'preprocessing: {description.preprocessing}')
     print(f'thresholds: {description.thresholds.rule if description.thresholds else "none, .5"}')
+    if description.recalibration:
+        print(f'recalibration: {description.recalibration.note}')
     if description.input_check:
         print(f'input check: found on {description.input_check.pictures:,} training pictures')
     else:

@@ -14,9 +14,9 @@ from realmnet.curation.label_table import LabelSchema, read_label_table
 from realmnet.curation.outputs import make_folder, not_writable
 from realmnet.curation.synthetic import in_synthetic
 from realmnet.curation.synthetic_marks import MARK, any_synthetic
+from realmnet.deployment.trained_model import TrainedModel, split_arguments
 from realmnet.errors import InputError
 from realmnet.evaluation.thresholds import threshold_caption
-from realmnet.explain.loading import TrainedModel
 from realmnet.explain.methods import METHODS
 from realmnet.explain.pictures import (
     FoundPicture,
@@ -33,14 +33,15 @@ from realmnet.reporting.style import save
 
 SHEETS = ('.png', '.pdf', '.svg')
 EXAMPLE = """example:
-  python tools/visualization/explain.py configs/quickstart/tinyvit-5m-128_synthetic.py \\
-      work_dirs/quickstart/<time>/epoch_7.pth data/synthetic/JPEGImages \\
+  python tools/deployment/pack.py work_dirs/quickstart/<time>/epoch_7.pth --out model.pth
+  python tools/visualization/explain.py model.pth data/synthetic/JPEGImages \\
       --labels data/synthetic/ImageSets/Main/test.csv --each 1 --classes all --out work_dirs/maps
 
 Writes one picture a heat map, named <picture>_<class>_<method>.png, where <picture> is the file
 with its folders below those named, and sheet.png (sheet_2.png ...): a picture a row, a class a
 column. Pictures are read as by tools/infer.py. Heat maps show what the model uses, which need not
-be the lesion.
+be the lesion. A checkpoint that does not say how it is to be used comes after its config, which is
+run as Python: explain.py CONFIG CHECKPOINT PICTURES.
 """
 
 
@@ -48,9 +49,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('pictures', nargs='+', type=Path, help='pictures, or folders of pictures')
+    parser.add_argument('model', help='file of pack.py, or of a training; or CONFIG CHECKPOINT')
+    parser.add_argument('pictures', nargs='+', help='pictures, or folders of pictures')
     parser.add_argument('--labels', type=Path, help='label CSV: only its pictures, with the truth; '
                         'its file names are relative to the folders')  # fmt: skip
     parser.add_argument('--each', type=int, metavar='K', help='with --labels: the first K pictures '
@@ -72,6 +72,10 @@ def parse_args() -> argparse.Namespace:
                         'ones go to sheet_2.png and so on')  # fmt: skip
     parser.add_argument('--device', default='cpu', help='cpu (default), cuda, cuda:1, auto')
     args = parser.parse_args()
+    args.files, pictures = split_arguments([args.model, *args.pictures])
+    args.pictures = [Path(word) for word in pictures]
+    if not pictures:
+        parser.error('the following arguments are required: pictures')
     if args.each is not None and (args.labels is None or args.each < 1):
         parser.error('--each K needs --labels, and K of 1 or more')
     if args.sheet_rows < 1:
@@ -184,7 +188,7 @@ def main() -> None:
         raise InputError(f'--sheet {sheet}: must end in one of {", ".join(SHEETS)}')
     closed: list[tuple[Path, str]] = []
     pictures, truth = find_pictures(args.pictures, closed), {}
-    trained = TrainedModel(args.config, args.checkpoint, args.device)
+    trained = TrainedModel(*args.files, device=args.device)
     known, found = trained.schema.classes, pictures
     classes = wanted_classes(args.classes, known)
     explainers = make_explainers(trained, args.method, args.stride, args.views)
@@ -197,7 +201,7 @@ def main() -> None:
                 f'{args.labels}: none of its pictures is among those named; name the folder that '
                 'its file names are relative to'
             )
-    note = f'Heat shows what the model uses: {", ".join(args.method)}, {Path(args.config).name}.'
+    note = f'Heat shows what the model uses: {", ".join(args.method)}, {Path(args.files[0]).name}.'
     if is_synthetic(pictures):
         note = f'{MARK} {note}'
     stored = trained.description.thresholds if args.threshold is None else args.threshold

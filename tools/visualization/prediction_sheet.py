@@ -5,6 +5,7 @@ from pathlib import Path
 
 from realmnet.cli import run
 from realmnet.evaluation.predictions import read_predictions
+from realmnet.evaluation.recalibration import find_recalibration
 from realmnet.evaluation.thresholds import find_thresholds
 from realmnet.reporting.sheet import prediction_sheet
 from realmnet.reporting.style import save
@@ -34,7 +35,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    predictions = read_predictions(args.predictions)
+    predictions = find_recalibration(read_predictions(args.predictions))
     thresholds = args.threshold
     if thresholds is None:
         thresholds = find_thresholds(predictions, args.thresholds)

@@ -36,3 +36,12 @@ model = dict(
         probs=[0.3, 0.3],
     ),
 )
+
+# --quick merges this: the smallest of the family, for pictures of 64 px. It is for the class that
+# `backbone.type` names; another backbone needs a `quick` of its own, or is trained as it is.
+quick = dict(
+    model=dict(
+        backbone=dict(type='RealMTinyViT', arch='5m', img_size=64, window_size=[2, 2, 4, 2]),
+        head=dict(in_channels=320),
+    ),
+)

@@ -12,3 +12,14 @@ model = dict(
         drop_path_rate=0.5,
     ),
 )
+
+quick = dict(
+    model=dict(
+        backbone=dict(
+            _delete_=True,
+            type='TimmFeatures',
+            model_name='deit_tiny_distilled_patch16_224',
+            img_size=64,
+        ),
+    ),
+)

@@ -10,3 +10,9 @@ model = dict(
     ),
     neck=None,
 )
+
+quick = dict(
+    model=dict(
+        backbone=dict(_delete_=True, type='TimmFeatures', model_name='tf_efficientnet_b0'),
+    ),
+)

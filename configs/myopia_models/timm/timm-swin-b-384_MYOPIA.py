@@ -13,3 +13,18 @@ model = dict(
     ),
     neck=None,
 )
+
+quick = dict(
+    model=dict(
+        backbone=dict(
+            _delete_=True,
+            type='TimmFeatures',
+            model_name='swin_tiny_patch4_window7_224',
+            img_size=64,
+            window_size=2,
+            embed_dim=48,
+            depths=[2, 2, 2, 2],
+            num_heads=[2, 4, 8, 16],
+        ),
+    ),
+)

@@ -9,3 +9,9 @@ model = dict(
         _delete_=True, type='TimmFeatures', model_name='tiny_vit_21m_384', drop_path_rate=0.5
     ),
 )
+
+quick = dict(
+    model=dict(
+        backbone=dict(_delete_=True, type='TimmFeatures', model_name='tiny_vit_5m_224'),
+    ),
+)

@@ -34,6 +34,24 @@ class TimmFeatures(BaseBackbone):
         torch.Size([2, 320])
     """
 
+    describable = True  # see realmnet/deployment/network_classes.py
+    #: Of timm's many options those that open nothing: sizes and rates.
+    described_options = (
+        'img_size',
+        'patch_size',
+        'window_size',
+        'embed_dim',
+        'depth',
+        'depths',
+        'dims',
+        'num_heads',
+        'mlp_ratio',
+        'drop_rate',
+        'proj_drop_rate',
+        'attn_drop_rate',
+        'drop_path_rate',
+    )
+
     def __init__(self, model_name: str, init_cfg: dict | None = None, **options: Any) -> None:
         import timm  # takes a second, and few configs need it
 

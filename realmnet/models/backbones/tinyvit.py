@@ -93,6 +93,7 @@ class RealMTinyViT(BaseBackbone):
         torch.Size([1, 320, 2, 2])
     """
 
+    describable = True  # see realmnet/deployment/network_classes.py
     arch_settings: ClassVar[dict] = {
         '5m': dict(channels=[64, 128, 160, 320], num_heads=[2, 4, 5, 10], depths=[2, 2, 6, 2]),
         '11m': dict(channels=[64, 128, 256, 448], num_heads=[2, 4, 8, 14], depths=[2, 2, 6, 2]),

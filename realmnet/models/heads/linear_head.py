@@ -19,3 +19,5 @@ class GroupLinearHead(GroupActivation, MultiLabelLinearClsHead):
         >>> head.softmax_groups
         ((0, 1, 2),)
     """
+
+    describable = True  # see realmnet/deployment/network_classes.py

@@ -79,6 +79,7 @@ class ResidualAttentionHead(GroupActivation, MultiLabelClsHead):
         torch.Size([3, 7])
     """
 
+    describable = True  # see realmnet/deployment/network_classes.py
     temperature_settings: ClassVar[dict[int, tuple[float, ...]]] = {
         1: (1,),
         2: (1, 99),

@@ -16,8 +16,7 @@ import pandas as pd
 
 from realmnet.errors import InputError
 
-#: Columns of Tables A5-A7 and metrics of the protocols, in the paper's order; of the last three
-#: less is better.
+#: Columns of Tables A5-A7 and metrics of the protocols, in the paper's order.
 METRICS = ('precision', 'recall', 'F1', 'mAP', 'AUROC', 'hamming', 'ranking', 'coverage')
 #: Columns of Tables A5-A7 that are settings.
 ABLATIONS = {'A5': ('alpha',), 'A6': ('gamma', 'alpha'), 'A7': ('T_P', 'T_N')}
