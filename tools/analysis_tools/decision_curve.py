@@ -115,7 +115,7 @@ def main() -> None:
         else ' '.join(f'{title}: {text}' for title, text in zip(titles, notes, strict=True))
     )
     synthetic = sets[0].synthetic
-    figure = decision_figure(curves, note, synthetic)
+    figure = decision_figure(curves, sets[0].schema, note, synthetic)
     print(save(figure, args.out / f'decision_curve.{args.format}'))
     header, rows = ['model'], []
     for title, mine in curves.items():
