@@ -8,17 +8,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from realmnet.curation.label_schema import LabelSchema
 from realmnet.evaluation.decision_curve import DecisionCurve
-from realmnet.reporting.style import COLOURS, INK, caption, grid_of, paper_style
+from realmnet.reporting.style import COLOURS, INK, caption, grid_of, paper_style, readable
 
 _GREY = '#7F7F7F'
 
 
 def decision_figure(
     curves: Mapping[str, Sequence[DecisionCurve]],
+    schema: LabelSchema,
     note: str = '',
     synthetic: bool = False,
-    titles: Mapping[str, str] | None = None,
 ) -> Figure:
     """Draw one panel for each class or disease, with one line for each model.
 
@@ -27,9 +28,9 @@ def decision_figure(
 
     Args:
         curves: Model to its curves, the same classes in the same order for every model.
+        schema: What the classes mean.
         note: A further sentence for the caption, such as how scores were recalibrated.
         synthetic: Whether the pictures are drawn.
-        titles: Class to how its panel is headed; its name where left out.
 
     Returns:
         The figure; see :func:`realmnet.reporting.style.save`.
@@ -44,7 +45,8 @@ def decision_figure(
             _panel(axes, mine)
             about = mine[0]
             share = f'{100 * about.prevalence:.3g} %{" stated" * about.stated}'
-            axes.set_title(f'{(titles or {}).get(about.of, about.of)} ({share})')
+            of = readable(about.of, schema) if about.of in schema.classes else about.of
+            axes.set_title(f'{of} ({share})')
             axes.set_xlabel('threshold probability' if place >= len(first) - columns else '')
             axes.set_ylabel('net benefit' if place % columns == 0 else '')
         handles = panels[0].get_lines()

@@ -120,7 +120,7 @@ def test_table_and_figure():
     curve = curves['ours'][0]
     assert first['threshold'] == 0.1 and first['net_benefit'] == curve.model[9]
     assert first['better_low'] == curve.better_low[9] and len(rows) == 99
-    figure = decision_figure(curves, synthetic=True)
+    figure = decision_figure(curves, model().schema, synthetic=True)
     axes = figure.axes[0]
     lines = axes.get_lines()
     assert [line.get_ydata()[9] for line in lines[:3]] == pytest.approx(

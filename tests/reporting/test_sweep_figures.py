@@ -67,7 +67,7 @@ def test_every_metric_has_its_title_range_and_direction_in_figures(metric):
 def test_every_class_metric_has_a_panel_of_the_forest():
     metrics = [m for m in METRICS if m.level == 'class']
     done = evaluate(predictions(), 10, diagnosis='')
-    figure = forest_figure({'m': done}, [m.name for m in metrics])
+    figure = forest_figure({'m': done}, predictions().schema, [m.name for m in metrics])
     titles = [axes.get_title() for axes in figure.axes]
     assert [t.split(' (')[0] for t in titles] == [m.title for m in metrics]
     assert titles[3] == 'AP (mean: mAP)'

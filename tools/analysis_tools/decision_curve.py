@@ -19,7 +19,7 @@ from realmnet.evaluation.recalibration import find_recalibration
 from realmnet.evaluation.tables import lay_out, marked_rows
 from realmnet.progress import Progress
 from realmnet.reporting.decision_curves import decision_figure
-from realmnet.reporting.style import readable, save
+from realmnet.reporting.style import save
 
 EXAMPLE = """examples:
   python tools/analysis_tools/decision_curve.py test.csv --out work_dirs/run/figures
@@ -115,8 +115,7 @@ def main() -> None:
         else ' '.join(f'{title}: {text}' for title, text in zip(titles, notes, strict=True))
     )
     synthetic = sets[0].synthetic
-    readable_names = {name: readable(name, sets[0].schema) for name in args.of or ()}
-    figure = decision_figure(curves, note, synthetic, readable_names)
+    figure = decision_figure(curves, sets[0].schema, note, synthetic)
     print(save(figure, args.out / f'decision_curve.{args.format}'))
     header, rows = ['model'], []
     for title, mine in curves.items():
