@@ -206,19 +206,18 @@ def test_files_hold_it_and_texts_print_it_where_its_record_says(metric, evaluati
     assert (metric.name in re.findall(r'\w+', log)) == (metric.shown in ('table', 'line'))
 
 
-@EACH
-def test_tables_figures_and_comparisons_can_name_it(metric):
+def test_tables_and_comparisons_can_name_every_metric():
     truth, scores, patients = example()
     names = np.array([f'{i}.png' for i in range(len(truth))], dtype=object)
     one = Predictions(names, patients.astype(str).astype(object), scores, truth, CLASSES)
-    overall = next(c.name for c in columns(metric) if c.level in ('macro', 'set'))
-    heading = measured.heading(overall)
-    assert heading.endswith('↓') == (metric.better == 'less')
-    two = [c.name for c in columns(metric) if c.level != 'micro'][:2]
-    rows = comparison.compare(one, one, 10, metrics=two)
-    assert [row.metric for row in rows if row.test == 'bootstrap'] == two
-    estimate = measured.measure([one], [overall], 0)[overall]
-    assert estimate.value == all_metrics(truth, scores, CLASSES)[overall]
+    asked = [c.name for c in columns_of(CLASSES)]
+    rows = comparison.compare(one, one, 10, metrics=asked)
+    assert [row.metric for row in rows if row.test == 'bootstrap'] == asked
+    overall = {c.name: c.metric for c in columns_of((), micro=False)}
+    values = all_metrics(truth, scores, CLASSES)
+    for name, estimate in measured.measure([one], tuple(overall), 0).items():
+        assert estimate.value == values[name]
+        assert measured.heading(name).endswith('↓') == (overall[name].better == 'less')
 
 
 def test_what_is_asked_for_by_name_has_a_record():
