@@ -106,6 +106,7 @@ def use_synthetic(cfg: Config, data_root: str) -> None:
     """Point all datasets of a config to the synthetic set, in place.
 
     Other classes than PSMM's become as many of its columns, and the head gets as many outputs.
+    These columns do not exclude each other, so a softmax becomes sigmoids.
 
     Args:
         cfg: The config.
@@ -119,11 +120,12 @@ def use_synthetic(cfg: Config, data_root: str) -> None:
             if schema.classes == PSMM.classes:
                 continue
             classes = PSMM.classes[: schema.num_classes]
-            # a configuration merges dictionaries: what the other classes mean is taken back
-            meaning = dict(class_names=(), exclusive=(), diagnosis=())
+            del dataset['schema']  # else what the other classes mean is merged into the new one
+            if schema.softmax_groups:
+                cfg.model.head.loss = dict(type='CrossEntropyLoss', use_sigmoid=True)
             name = f'{len(classes)} columns of PSMM'
             dataset.update(
-                schema=dict(name=name, classes=classes, allow_empty=True, **meaning),
+                schema=dict(name=name, classes=classes, allow_empty=True),
                 data_prefix='JPEGImages',
                 ann_file=_LISTS[loader],
             )
