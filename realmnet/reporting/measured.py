@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from realmnet.curation.sources import PSMM_SOURCES
-from realmnet.evaluation.evaluate import Evaluation, evaluate
+from realmnet.evaluation.evaluate import evaluate
+from realmnet.evaluation.evaluation_table import Evaluation
 from realmnet.evaluation.metric_records import metric_of, title_of
 from realmnet.evaluation.predictions import Predictions
 from realmnet.reporting.outcome import Outcome
@@ -38,7 +39,7 @@ class Estimate:
         runs: Number of seeds.
         undefined: Classes for which the metric does not exist, left out of the mean.
         remark: Why there is no interval, or on how few patients it rests:
-            :attr:`realmnet.evaluation.evaluate.Row.remark`.
+            :attr:`realmnet.evaluation.evaluation_table.Row.remark`.
     """
 
     value: float

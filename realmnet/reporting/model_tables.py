@@ -8,7 +8,8 @@ import numpy as np
 
 from realmnet.curation.label_schema import schema_of
 from realmnet.evaluation.comparison import Difference, compare, holm
-from realmnet.evaluation.evaluate import Evaluation, evaluate
+from realmnet.evaluation.evaluate import evaluate
+from realmnet.evaluation.evaluation_table import Evaluation
 from realmnet.evaluation.metric_records import metric_of
 from realmnet.evaluation.predictions import Predictions
 from realmnet.evaluation.tables import span

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from realmnet.curation.label_schema import LabelSchema
-from realmnet.evaluation.evaluate import Evaluation
+from realmnet.evaluation.evaluation_table import Evaluation
 from realmnet.evaluation.metric_records import metric_of
 from realmnet.reporting.style import COLOURS, FAINT, caption, paper_style, readable
 

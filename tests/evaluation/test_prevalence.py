@@ -5,7 +5,8 @@ from sklearn.metrics import precision_score
 
 from realmnet.curation.label_table import PSMM, LabelSchema
 from realmnet.errors import InputError
-from realmnet.evaluation.evaluate import STATED, evaluate
+from realmnet.evaluation.evaluate import evaluate
+from realmnet.evaluation.evaluation_table import STATED
 from realmnet.evaluation.predictions import Predictions
 from realmnet.evaluation.prevalence import predictive_values, read_prevalences
 
