@@ -1,4 +1,4 @@
-"""The one exception that stands for a mistake in what a user handed in."""
+"""The exceptions that stand for a mistake in what a user handed in."""
 
 
 class InputError(ValueError):
@@ -7,6 +7,10 @@ class InputError(ValueError):
     The message is one sentence that names the place (file, row), what was expected, what was
     found and what to do. Command-line tools print it without a traceback and exit with 1.
     """
+
+
+class LabelTableError(InputError):
+    """A label table that breaks the rules of its schema, or a schema that breaks its own."""
 
 
 class InputWarning(UserWarning):

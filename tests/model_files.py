@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import torch
 
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_schema import PSMM
 from realmnet.deployment.description import KEY, ModelDescription, Preprocessing
 from realmnet.deployment.network import build_network
 

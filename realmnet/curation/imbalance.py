@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realmnet.curation.label_table import LabelSchema
+from realmnet.curation.label_schema import LabelSchema
 
 
 def irlbl(labels: np.ndarray) -> np.ndarray:
@@ -175,7 +175,7 @@ def measure_imbalance(labels: np.ndarray, schema: LabelSchema) -> Imbalance:
         schema: Gives the class names.
 
     Example:
-        >>> from realmnet.curation.label_table import LabelSchema
+        >>> from realmnet.curation.label_schema import LabelSchema
         >>> schema = LabelSchema('two', ('x', 'y'))
         >>> measure_imbalance(np.array([[1, 0], [1, 1]]), schema).label_sets
         {'x': 1, 'x+y': 1}

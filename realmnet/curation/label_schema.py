@@ -7,109 +7,29 @@ decoding, metrics, findings and figures take the classes and their meaning from 
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
+from realmnet.curation.class_groups import (
+    ClassGroup,
+    as_table_error,
+    check_names,
+    check_text,
+    read_group,
+)
 from realmnet.curation.class_names import check_class_names, check_columns, name_problem
-from realmnet.errors import InputError
+from realmnet.errors import LabelTableError
 
 FILENAME = 'filename'
 PATIENT = 'ID'
-#: How scores become probabilities: each class by itself, or together in an exclusive group.
-ACTIVATIONS = ('sigmoid', 'softmax')
 #: How the classes that mean the disease become one score, see
 #: :func:`realmnet.evaluation.diagnosis.diagnosis_score`.
 DIAGNOSIS_RULES = ('max', 'noisy-or')
 #: What a disease is called whose name is not given.
 UNNAMED_DISEASE = 'disease'
 
-_LONGEST_TEXT = 500
 _NAMINGS = {'class_names': 'readable names', 'words': 'descriptions in words'}
-
-
-class LabelTableError(InputError):
-    """A label table that breaks the rules of its schema, or a schema that breaks its own."""
-
-
-@dataclass(frozen=True)
-class ClassGroup:
-    """Classes that belong together.
-
-    Attributes:
-        name: What the group decides, such as ``'grade'``; a column of the findings table. A group
-            without a name has no column.
-        classes: Two or more classes; where ``ordered``, in rising severity.
-        exclusive: Whether every picture has exactly one of them.
-        ordered: Whether the classes are steps of a scale, from which the worst picture of an eye
-            or patient and Cohen's kappa are taken. Of two ordered classes the first means that
-            something is absent, the second that it is present.
-        activation: ``'softmax'`` where the group is exclusive and was trained with
-            cross-entropy, so that its scores add up to 1; otherwise ``'sigmoid'``.
-        title: The group in words, for reports; made of the name where left out.
-
-    Raises:
-        LabelTableError: If there are fewer than two classes, one is named twice, or a group that
-            is not exclusive asks for softmax.
-
-    Example:
-        >>> ClassGroup('stage', ('N', 'H', 'P'), ordered=True).words
-        'Stage'
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    exclusive: bool = True
-    ordered: bool = False
-    activation: str = 'sigmoid'
-    title: str = ''
-
-    def __post_init__(self) -> None:
-        classes = _names(self.classes, f'group {self.name!r}: classes')
-        object.__setattr__(self, 'classes', classes)
-        for name in ('name', 'title'):
-            _check_text(getattr(self, name), f'the {name} of the group {list(classes)}')
-        place = f'group {self.name or list(classes)!r}'
-        if len(classes) < 2 or len(set(classes)) < len(classes):
-            raise LabelTableError(
-                f'{place} has the classes {list(classes)}, expected two or more, each once; a '
-                'class that stands alone needs no group'
-            )
-        for name in ('exclusive', 'ordered'):
-            if type(getattr(self, name)) is not bool:
-                raise LabelTableError(
-                    f'{place}: {name} must be true or false, got {getattr(self, name)!r}'
-                )
-        if self.activation not in ACTIVATIONS:
-            raise LabelTableError(
-                f'{place}: activation {self.activation!r} is unknown; use one of {ACTIVATIONS}'
-            )
-        if self.activation == 'softmax' and not self.exclusive:
-            raise LabelTableError(
-                f'{place}: softmax makes the scores of a group add up to 1, but its classes do not '
-                "exclude each other; set exclusive=True, or activation='sigmoid'"
-            )
-
-    @property
-    def label(self) -> str:
-        """What the group is called in lists: its name, or its classes."""
-        return self.name or '/'.join(self.classes)
-
-    @property
-    def words(self) -> str:
-        """What the group is called in reports."""
-        return self.title or self.label[:1].upper() + self.label[1:]
-
-    @property
-    def column(self) -> str:
-        """The group's column in tables of findings; empty without a name."""
-        return self.name.replace(' ', '_')
-
-    @property
-    def tells_presence(self) -> bool:
-        """Whether the group says only that something is absent or present."""
-        return self.exclusive and self.ordered and len(self.classes) == 2
 
 
 @dataclass(frozen=True)
@@ -165,7 +85,7 @@ class LabelSchema:
     def __post_init__(self) -> None:
         place = f'schema {self.name!r}'
         for name in ('classes', 'class_names', 'words'):
-            object.__setattr__(self, name, _names(getattr(self, name), f'{place}: {name}'))
+            object.__setattr__(self, name, check_names(getattr(self, name), f'{place}: {name}'))
         if not self.classes or len(set(self.classes)) != len(self.classes):
             raise LabelTableError(f'{place}: classes {list(self.classes)} must be named, each once')
         for name in ('class_names', 'words'):
@@ -177,10 +97,10 @@ class LabelSchema:
                 )
         object.__setattr__(self, 'class_names', self.class_names or self.classes)
         object.__setattr__(self, 'words', self.words or self.class_names)
-        with _as_table_error():
+        with as_table_error():
             check_class_names(self.classes, self.class_names, place)
         for text in (self.name, *self.words, self.disease, self.modality, self.intended_use):
-            _check_text(text, f'{place}: {reprlib.repr(text)}')
+            check_text(text, f'{place}: {reprlib.repr(text)}')
         for name in ('allow_empty', 'allow_repeats'):
             if type(getattr(self, name)) is not bool:
                 raise LabelTableError(
@@ -189,7 +109,7 @@ class LabelSchema:
         self._check_groups(place)
         self._check_diagnosis(place)
         columns = [group.column for group in self.groups if group.name]
-        with _as_table_error():
+        with as_table_error():
             check_columns([group.name for group in self.groups if group.name], 'the group', place)
             check_columns([self.disease] if self.disease else [], 'the disease', place)
         if self.disease_column in columns or len(set(columns)) < len(columns):
@@ -203,7 +123,7 @@ class LabelSchema:
             raise LabelTableError(
                 f'{place}: groups is {self.groups!r}, expected a list of groups; write [...]'
             )
-        groups = tuple(_group(group, place) for group in self.groups)
+        groups = tuple(read_group(group, place) for group in self.groups)
         object.__setattr__(self, 'groups', groups)
         seen: dict[str, ClassGroup] = {}
         names: set[str] = set()
@@ -233,7 +153,7 @@ class LabelSchema:
                 f'{place}: diagnosis is {self.diagnosis!r}, expected a list of classes; write '
                 f'[{self.diagnosis!r}]'
             )
-        object.__setattr__(self, 'diagnosis', _names(self.diagnosis, f'{place}: diagnosis'))
+        object.__setattr__(self, 'diagnosis', check_names(self.diagnosis, f'{place}: diagnosis'))
         unknown = [name for name in self.diagnosis if name not in self.classes]
         if unknown or len(set(self.diagnosis)) < len(self.diagnosis):
             raise LabelTableError(
@@ -452,46 +372,6 @@ def schema_of(
     diagnosis = tuple(diagnosis or ())
     disease = disease if diagnosis else ''
     return LabelSchema(name or 'unnamed', classes, diagnosis=diagnosis, disease=disease)
-
-
-@contextmanager
-def _as_table_error() -> Iterator[None]:
-    try:
-        yield
-    except InputError as error:
-        raise LabelTableError(str(error)) from None
-
-
-def _group(group: Any, place: str) -> ClassGroup:
-    if isinstance(group, ClassGroup):
-        return group
-    known = [field.name for field in fields(ClassGroup)]
-    if not isinstance(group, Mapping) or not {'name', 'classes'} <= set(group) <= set(known):
-        raise LabelTableError(
-            f'{place}: the group {group!r} cannot be read; write dict(name=..., classes=[...]), '
-            f'with {", ".join(known[2:])} where needed'
-        )
-    try:
-        return ClassGroup(**group)
-    except LabelTableError as error:
-        raise LabelTableError(f'{place}: {error}') from None
-
-
-def _names(value: Any, place: str) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise LabelTableError(f'{place} must be a list of names, got {value!r}')
-    if wrong := [name for name in value if not isinstance(name, str)]:
-        raise LabelTableError(
-            f'{place} must be names, got {wrong[0]!r}; write it in quotation marks'
-        )
-    return tuple(value)
-
-
-def _check_text(text: Any, place: str) -> None:
-    if not isinstance(text, str) or not text.isprintable() or len(text) > _LONGEST_TEXT:
-        raise LabelTableError(
-            f'{place} must be text on one line, of at most {_LONGEST_TEXT} characters'
-        )
 
 
 def _without_defaults(value: Any) -> Any:

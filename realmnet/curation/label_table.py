@@ -23,21 +23,14 @@ from realmnet.curation.identifiers import (
     identifier_problem,
     warn_of_look_alikes,
 )
-from realmnet.curation.label_schema import (  # noqa: F401
-    DIAGNOSIS_RULES,
-    EARLIER_DISEASE,
+from realmnet.curation.label_schema import (
     FILENAME,
     PATIENT,
     PSMM,
-    PSMM_RESAMPLED,
-    UNNAMED_DISEASE,
-    ClassGroup,
     LabelSchema,
-    LabelTableError,
     get_schema,
-    schema_of,
 )
-from realmnet.errors import InputError
+from realmnet.errors import InputError, LabelTableError
 
 # Labels as they are nearly always written.
 _USUAL = {'0': 0, '1': 1, '0.0': 0, '1.0': 1}

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from realmnet.curation.identifiers import SPELLINGS, name_spelling, shared, spelling, written_note
-from realmnet.curation.label_table import FILENAME, PATIENT, LabelTable, LabelTableError
+from realmnet.curation.label_schema import FILENAME, PATIENT
+from realmnet.curation.label_table import LabelTable
+from realmnet.errors import LabelTableError
 
 
 def check_disjoint(tables: Mapping[str, LabelTable]) -> None:

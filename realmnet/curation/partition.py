@@ -17,7 +17,7 @@ import numpy as np
 
 from realmnet.curation.identifiers import check_distinct
 from realmnet.curation.imbalance import irlbl, label_set_codes, label_set_name
-from realmnet.curation.label_table import LabelSchema
+from realmnet.curation.label_schema import LabelSchema
 from realmnet.curation.seeds import generator
 from realmnet.errors import InputError
 
@@ -158,7 +158,7 @@ def stratified_partition(
             there are fewer patients than splits.
 
     Example:
-        >>> from realmnet.curation.label_table import LabelSchema
+        >>> from realmnet.curation.label_schema import LabelSchema
         >>> labels = np.array([[1, 0]] * 5 + [[0, 1]] * 5)
         >>> parts = stratified_partition(np.arange(10), labels, LabelSchema('s', ('x', 'y')),
         ...                              (0.6, 0.4), seed=0)

@@ -21,7 +21,8 @@ import pandas as pd
 
 from realmnet.curation.content import Content
 from realmnet.curation.identifiers import check_distinct, clean, clean_name
-from realmnet.curation.label_table import FILENAME, PATIENT, LabelTable, check_label_table
+from realmnet.curation.label_schema import FILENAME, PATIENT
+from realmnet.curation.label_table import LabelTable, check_label_table
 from realmnet.curation.outputs import beside
 from realmnet.curation.sources import PSMM_SOURCES
 from realmnet.errors import InputError

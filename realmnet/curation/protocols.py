@@ -17,18 +17,12 @@ import numpy as np
 import pandas as pd
 
 from realmnet.curation.identifiers import alike_sentence, look_alikes
-from realmnet.curation.label_table import (
-    FILENAME,
-    PSMM,
-    LabelSchema,
-    LabelTable,
-    LabelTableError,
-    read_label_table,
-)
+from realmnet.curation.label_schema import FILENAME, PSMM, LabelSchema
+from realmnet.curation.label_table import LabelTable, read_label_table
 from realmnet.curation.leakage import check_disjoint, shared_identifiers
 from realmnet.curation.resampling import MLRUS, Resampler
 from realmnet.curation.sources import PSMM_SOURCES, order_sources, sources_of
-from realmnet.errors import InputError
+from realmnet.errors import InputError, LabelTableError
 
 #: Where the training list of a data set stands, the published place first.
 TRAIN_FILES = ('MYOPIA/MYOPIA.csv', 'train.csv')

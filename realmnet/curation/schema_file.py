@@ -6,7 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from realmnet.curation.label_table import LabelSchema, LabelTableError, get_schema
+from realmnet.curation.label_schema import LabelSchema, get_schema
+from realmnet.errors import LabelTableError
 
 
 def read_schema(text: str) -> LabelSchema:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from realmnet.curation.identifiers import check_distinct
-from realmnet.curation.label_table import LabelSchema
+from realmnet.curation.label_schema import LabelSchema
 from realmnet.curation.partition import patient_strata
 from realmnet.curation.seeds import generator
 from realmnet.errors import InputError
@@ -44,7 +44,7 @@ def nested_subsets(
         InputError: If a share is not in (0, 1] or leaves no patient.
 
     Example:
-        >>> from realmnet.curation.label_table import LabelSchema
+        >>> from realmnet.curation.label_schema import LabelSchema
         >>> labels = np.array([[1, 0]] * 4 + [[0, 1]] * 4)
         >>> half, = nested_subsets(np.arange(8), labels, LabelSchema('s', ('x', 'y')), [0.5])
         >>> labels[half].sum(0).tolist()

@@ -28,14 +28,8 @@ from realmnet.curation.identifiers import (
     spelling,
     written_note,
 )
-from realmnet.curation.label_table import (
-    FILENAME,
-    PATIENT,
-    LabelSchema,
-    LabelTable,
-    get_schema,
-    read_label_table,
-)
+from realmnet.curation.label_schema import FILENAME, PATIENT, LabelSchema, get_schema
+from realmnet.curation.label_table import LabelTable, read_label_table
 from realmnet.curation.leakage import shared_identifiers
 from realmnet.curation.listed_pictures import near_picture
 from realmnet.curation.near_duplicates import alike_pairs, same_photograph, small_view

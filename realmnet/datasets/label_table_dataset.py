@@ -11,13 +11,8 @@ from mmpretrain.datasets import MultiLabelDataset
 from mmpretrain.registry import DATASETS
 
 from realmnet.curation.identifiers import picture_path
-from realmnet.curation.label_table import (
-    LabelSchema,
-    LabelTable,
-    examples,
-    get_schema,
-    read_label_table,
-)
+from realmnet.curation.label_schema import LabelSchema, get_schema
+from realmnet.curation.label_table import LabelTable, examples, read_label_table
 from realmnet.curation.listed_pictures import missing_pictures, near_picture
 from realmnet.errors import InputError
 
@@ -33,7 +28,7 @@ class LabelTableDataset(MultiLabelDataset):
     Args:
         ann_file: Label file, relative to ``data_root`` or absolute.
         schema: A schema name or ``dict(name=..., classes=[...], allow_empty=...)``, see
-            :class:`realmnet.curation.label_table.LabelSchema`.
+            :class:`realmnet.curation.label_schema.LabelSchema`.
         data_root: Root of ``ann_file`` and ``data_prefix``.
         data_prefix: Picture folder.
         pipeline: Transforms. Each item carries ``img_path``, ``gt_score`` (0/1, shape (C,)),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from realmnet.curation.label_table import LabelSchema
+from realmnet.curation.label_schema import LabelSchema
 from realmnet.curation.prepare import SETTINGS
 from realmnet.deployment.description import ModelDescription, Training
 from realmnet.deployment.network_classes import check_classes

@@ -18,7 +18,7 @@ import numpy as np
 
 import realmnet
 from realmnet.curation.class_names import SCORE
-from realmnet.curation.label_table import EARLIER_DISEASE, LabelSchema, get_schema, schema_of
+from realmnet.curation.label_schema import EARLIER_DISEASE, LabelSchema, get_schema, schema_of
 from realmnet.deployment.input_check import InputCheck
 from realmnet.deployment.network_rules import check_network
 from realmnet.deployment.preprocessing import Preprocessing
@@ -86,7 +86,7 @@ class ModelDescription:
         diagnosis: Classes of which each means the disease. Where not given, as in files made
             before there was this field, PSMM's for the schema of that name, otherwise none.
         meaning: What else the schema says of the classes: its fields but for the four above, as
-            :meth:`realmnet.curation.label_table.LabelSchema.to_fields` writes them. Where not
+            :meth:`realmnet.curation.label_schema.LabelSchema.to_fields` writes them. Where not
             given, as in files made before there was this field, PSMM's for exactly PSMM's classes,
             otherwise nothing but that the disease was called pathologic myopia.
         mean: Subtracted from red, green, blue (0 to 255).

@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from realmnet.curation.label_table import get_schema
+from realmnet.curation.label_schema import get_schema
 from realmnet.curation.synthetic import is_synthetic
 from realmnet.datasets.label_table_dataset import LabelTableDataset
 from realmnet.deployment.describe import describe, how_prepared

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from realmnet.curation.label_table import LabelSchema, LabelTable, read_label_table
+from realmnet.curation.label_schema import LabelSchema
+from realmnet.curation.label_table import LabelTable, read_label_table
 from realmnet.curation.outputs import staged
 from realmnet.curation.pictures import list_pictures, refuse_outward
 from realmnet.deployment.description import ModelDescription

@@ -14,7 +14,7 @@ from mmpretrain.models import BaseClassifier
 from torch import Tensor
 
 from realmnet.curation.content import unchanged
-from realmnet.curation.label_table import LabelSchema, get_schema
+from realmnet.curation.label_schema import LabelSchema, get_schema
 from realmnet.deployment.description import KEY, ModelDescription
 from realmnet.deployment.model_file import describe_by_config, network_of, read_description
 from realmnet.deployment.network import scores_and_features

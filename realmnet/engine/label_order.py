@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import nn
 
-from realmnet.curation.label_table import get_schema
+from realmnet.curation.label_schema import get_schema
 from realmnet.engine.weights import unwrap
 from realmnet.errors import InputError
 from realmnet.models.activation import GroupActivation, softmax_groups_of

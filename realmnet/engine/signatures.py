@@ -30,7 +30,7 @@ from mmpretrain.models import ClsDataPreprocessor
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
-from realmnet.curation.label_table import LabelSchema
+from realmnet.curation.label_schema import LabelSchema
 
 NOTHING = object()  # "no default"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from realmnet.curation.label_table import LabelSchema, schema_of
+from realmnet.curation.label_schema import LabelSchema, schema_of
 from realmnet.errors import InputError
 
 
@@ -101,7 +101,7 @@ def exclusive_groups(classes: Sequence[str] | LabelSchema) -> tuple[tuple[str, .
 
     Args:
         classes: Class names, or their schema; see
-            :func:`realmnet.curation.label_table.schema_of`.
+            :func:`realmnet.curation.label_schema.schema_of`.
 
     Example:
         >>> exclusive_groups(['S0', 'S1', 'G'])

@@ -12,12 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from realmnet.curation.label_table import (
-    DIAGNOSIS_RULES,
-    UNNAMED_DISEASE,
-    LabelSchema,
-    schema_of,
-)
+from realmnet.curation.label_schema import DIAGNOSIS_RULES, UNNAMED_DISEASE, LabelSchema, schema_of
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError
 from realmnet.evaluation.predictions import Predictions, check_patients

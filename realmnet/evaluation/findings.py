@@ -13,13 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from realmnet.curation.label_table import (
-    PSMM,
-    UNNAMED_DISEASE,
-    ClassGroup,
-    LabelSchema,
-    schema_of,
-)
+from realmnet.curation.class_groups import ClassGroup
+from realmnet.curation.label_schema import PSMM, UNNAMED_DISEASE, LabelSchema, schema_of
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError
 from realmnet.evaluation.decoding import decide, thresholds_of
@@ -151,7 +146,7 @@ def findings_of(
     Args:
         scores: Probabilities, shape (N, C).
         classes: Their schema, which says what they mean; or bare names, of which only PSMM's
-            seven mean anything (see :func:`realmnet.curation.label_table.schema_of`).
+            seven mean anything (see :func:`realmnet.curation.label_schema.schema_of`).
         thresholds: Chosen on the development split; .5 everywhere where left out, and then the
             schema says how classes become the score of the disease.
         margin: Difference of logits, 0 or more.

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from realmnet.curation.label_table import LabelSchema, schema_of
+from realmnet.curation.label_schema import LabelSchema, schema_of
 from realmnet.errors import InputError
 from realmnet.evaluation.decoding import decide
 from realmnet.evaluation.metric_records import METRICS, metric_of, names_shown

@@ -22,7 +22,7 @@ from realmnet.curation.identifiers import (
     identifier_problem,
     warn_of_look_alikes,
 )
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_schema import PSMM
 from realmnet.errors import InputError, InputWarning
 from realmnet.evaluation.dumped import read_dump
 from realmnet.evaluation.metrics import score_problem

@@ -25,13 +25,7 @@ from realmnet.curation.identifiers import (
     name_spelling,
     near_match,
 )
-from realmnet.curation.label_table import (
-    EARLIER_DISEASE,
-    PSMM,
-    LabelSchema,
-    get_schema,
-    schema_of,
-)
+from realmnet.curation.label_schema import EARLIER_DISEASE, PSMM, LabelSchema, get_schema, schema_of
 from realmnet.curation.outputs import write_whole
 from realmnet.curation.synthetic_marks import MARK, any_synthetic
 from realmnet.errors import InputError
@@ -49,7 +43,7 @@ class Predictions:
         truth: Labels, 0 or 1, ``int8`` of shape (N, C).
         classes: Column names in the order of the schema.
         info: What is known of the origin: config, checkpoint, seed, what the classes mean
-            (:meth:`realmnet.curation.label_table.LabelSchema.to_info`); a notice where the
+            (:meth:`realmnet.curation.label_schema.LabelSchema.to_info`); a notice where the
             pictures are synthetic.
 
     Raises:

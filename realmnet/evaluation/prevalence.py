@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from realmnet.curation.label_table import LabelSchema
+from realmnet.curation.label_schema import LabelSchema
 from realmnet.errors import InputError
 from realmnet.evaluation.bootstrap import Replicates
 from realmnet.evaluation.intervals import Intervals, interval

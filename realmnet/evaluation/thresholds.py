@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from realmnet.curation.label_table import DIAGNOSIS_RULES
+from realmnet.curation.label_schema import DIAGNOSIS_RULES
 from realmnet.curation.outputs import write_whole
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError

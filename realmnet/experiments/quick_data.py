@@ -9,7 +9,8 @@ from mmengine.config import Config, ConfigDict
 from mmpretrain.registry import DATASETS
 from tqdm import tqdm
 
-from realmnet.curation.label_table import PSMM, LabelTable, get_schema
+from realmnet.curation.label_schema import PSMM, get_schema
+from realmnet.curation.label_table import LabelTable
 from realmnet.curation.synthetic import (
     SyntheticArguments,
     check_output,

@@ -20,7 +20,7 @@ def probabilities(logits: Tensor, softmax_groups: Groups = ()) -> Tensor:
     Args:
         logits: ``(N, C)``.
         softmax_groups: Positions of the classes of each group whose probabilities add up to 1,
-            see :attr:`realmnet.curation.label_table.LabelSchema.softmax_groups`; the sigmoid of
+            see :attr:`realmnet.curation.label_schema.LabelSchema.softmax_groups`; the sigmoid of
             its logit is the probability of any other class.
 
     Returns:

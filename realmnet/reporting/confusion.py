@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
-from realmnet.curation.label_schema import ClassGroup
+from realmnet.curation.class_groups import ClassGroup
 from realmnet.errors import InputError
 from realmnet.evaluation.predictions import Predictions
 from realmnet.reporting.curves import how_many

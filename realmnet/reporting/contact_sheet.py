@@ -130,7 +130,7 @@ def headline(finding: Finding) -> str:
     """Say what was found, in short.
 
     Example:
-        >>> from realmnet.curation.label_table import LabelSchema
+        >>> from realmnet.curation.label_schema import LabelSchema
         >>> schema = LabelSchema('ODIR-5K', ('N', 'M'))
         >>> headline(Finding(schema, {'N': 0.2, 'M': 0.9}, ungradable=('too dark',)))
         'ungradable'

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path as Outline
 
-from realmnet.curation.label_table import LabelSchema, LabelTable
+from realmnet.curation.label_schema import LabelSchema
+from realmnet.curation.label_table import LabelTable
 from realmnet.errors import InputError
 from realmnet.reporting.style import class_colours, paper_style
 

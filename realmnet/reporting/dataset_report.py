@@ -9,12 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from realmnet.curation.identifiers import SPELLINGS, picture_path, shared, spelling
-from realmnet.curation.label_table import (
-    PSMM,
-    LabelSchema,
-    LabelTable,
-    read_label_table,
-)
+from realmnet.curation.label_schema import PSMM, LabelSchema
+from realmnet.curation.label_table import LabelTable, read_label_table
 from realmnet.curation.listed_pictures import missing_pictures
 from realmnet.curation.outputs import staged
 from realmnet.curation.pictures import read_any_picture, refuse_outward
@@ -63,7 +59,7 @@ def write_report(
         people: CSV with ``ID``, ``age``, ``sex``.
         source: Restricts Fig. A2 to patients of this source.
         schema: Of the label tables, see
-            :func:`~realmnet.curation.label_table.get_schema`.
+            :func:`~realmnet.curation.label_schema.get_schema`.
 
     Returns:
         The files, relative to ``out``.

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from realmnet.curation.imbalance import Imbalance, measure_imbalance
-from realmnet.curation.label_table import LabelSchema, LabelTable
+from realmnet.curation.label_schema import LabelSchema
+from realmnet.curation.label_table import LabelTable
 from realmnet.curation.protocols import (
     Counts,
     TrainingSet,

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 import realmnet
 from realmnet.curation.content import Content, outdated, told
-from realmnet.curation.label_table import LabelSchema
+from realmnet.curation.label_schema import LabelSchema
 from realmnet.curation.outputs import make_folder, sole_writer, write_whole
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.curation.pictures import leads_out

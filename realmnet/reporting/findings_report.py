@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from realmnet.curation.label_schema import ClassGroup
+from realmnet.curation.class_groups import ClassGroup
 from realmnet.deployment.description import ModelDescription
 from realmnet.evaluation.findings import Finding, UnitFinding, Units
 from realmnet.reporting.contact_sheet import headline, thumbnail_path

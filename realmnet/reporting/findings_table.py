@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from realmnet.curation.class_names import SCORE
 from realmnet.curation.content import Content
 from realmnet.curation.csv_files import from_spreadsheet, spreadsheet_safe
-from realmnet.curation.label_table import LabelSchema, schema_of
+from realmnet.curation.label_schema import LabelSchema, schema_of
 from realmnet.curation.picture_names import AUTOMATIC, PictureNames
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import Finding, UnitFinding

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from matplotlib.figure import Figure
 
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_schema import PSMM
 from realmnet.errors import InputError
 from realmnet.reporting.grid_figures import heat_map_pairs, radar_figure
 from realmnet.reporting.measured import Entry, entries_by_source, entries_of, same_pictures

@@ -14,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 
 import realmnet
-from realmnet.curation.label_schema import ClassGroup
+from realmnet.curation.class_groups import ClassGroup
 from realmnet.curation.outputs import write_whole
 from realmnet.deployment.description import ModelDescription
 from realmnet.evaluation.decoding import thresholds_of

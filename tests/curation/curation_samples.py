@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from realmnet.curation.label_table import PSMM, LabelTable
+from realmnet.curation.label_schema import PSMM
+from realmnet.curation.label_table import LabelTable
 
 
 def draw_picture(seed, size=(480, 384), border=True, lossy=True):

@@ -3,7 +3,8 @@
 import pytest
 
 from realmnet.curation.class_names import check_class_names
-from realmnet.curation.label_table import LabelSchema, LabelTableError
+from realmnet.curation.label_schema import LabelSchema
+from realmnet.errors import LabelTableError
 from realmnet.evaluation.findings import findings_of
 from realmnet.reporting.findings_table import from_row, to_row
 

@@ -17,11 +17,7 @@ from realmnet.curation.identifiers import (
     picture_path,
     spelling,
 )
-from realmnet.curation.label_table import (
-    LabelTableError,
-    read_label_table,
-    write_label_table,
-)
+from realmnet.curation.label_table import read_label_table, write_label_table
 from realmnet.curation.leakage import check_disjoint
 from realmnet.curation.listed_pictures import missing_pictures, near_picture
 from realmnet.curation.partition import group_k_fold, split_patients, stratified_partition
@@ -30,7 +26,7 @@ from realmnet.curation.protocols import join_tables, protocol_sets
 from realmnet.curation.statistics import read_people
 from realmnet.curation.subsets import k_shot, nested_subsets
 from realmnet.curation.verification import agreement, verify_labels
-from realmnet.errors import InputError, InputWarning
+from realmnet.errors import InputError, InputWarning, LabelTableError
 
 NFC, NFD = 'José', unicodedata.normalize('NFD', 'José')
 ONE_PATIENT = [
@@ -194,7 +190,7 @@ def test_impossible_identifiers_are_refused_with_their_line(tmp_path, row):
 def test_nothing_is_split_while_patients_look_alike():
     patients = np.array(['007', '7', 'a', 'b', 'c', 'd'], object)
     labels = np.array([[1, 0], [0, 1]] * 3)
-    from realmnet.curation.label_table import LabelSchema
+    from realmnet.curation.label_schema import LabelSchema
 
     schema = LabelSchema('s', ('x', 'y'))
     for split in (

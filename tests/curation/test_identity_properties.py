@@ -21,12 +21,8 @@ from realmnet.curation.identifiers import (
     name_spelling,
     spelling,
 )
-from realmnet.curation.label_table import (
-    LabelTable,
-    get_schema,
-    read_label_table,
-    write_label_table,
-)
+from realmnet.curation.label_schema import get_schema
+from realmnet.curation.label_table import LabelTable, read_label_table, write_label_table
 from realmnet.curation.leakage import check_disjoint
 from realmnet.curation.partition import split_patients
 from realmnet.errors import InputError, InputWarning

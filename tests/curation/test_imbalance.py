@@ -16,7 +16,7 @@ from realmnet.curation.imbalance import (
     scumble_lbl,
     scumble_per_image,
 )
-from realmnet.curation.label_table import PSMM, LabelSchema
+from realmnet.curation.label_schema import PSMM, LabelSchema
 
 
 def tables(max_rows=30, max_classes=6):

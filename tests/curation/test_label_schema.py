@@ -4,14 +4,10 @@ import json
 
 import pytest
 
-from realmnet.curation.label_table import (
-    PSMM,
-    ClassGroup,
-    LabelSchema,
-    LabelTableError,
-    get_schema,
-)
+from realmnet.curation.class_groups import ClassGroup
+from realmnet.curation.label_schema import PSMM, LabelSchema, get_schema
 from realmnet.curation.schema_file import read_schema
+from realmnet.errors import LabelTableError
 
 NHP = ('N', 'H', 'P')
 

@@ -1,16 +1,11 @@
 import numpy as np
 import pytest
 
-from realmnet.curation.label_table import (
-    PSMM,
-    LabelSchema,
-    LabelTableError,
-    get_schema,
-    read_label_table,
-    write_label_table,
-)
+from realmnet.curation.label_schema import PSMM, LabelSchema, get_schema
+from realmnet.curation.label_table import read_label_table, write_label_table
 from realmnet.curation.leakage import check_disjoint
 from realmnet.curation.listed_pictures import missing_pictures
+from realmnet.errors import LabelTableError
 
 HEADER = 'S0,S1,A0,A1,A2,A3,A4,filename,ID'
 GOOD = [

@@ -8,14 +8,8 @@ from curation_samples import psmm_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realmnet.curation.label_table import (
-    PSMM,
-    LabelSchema,
-    LabelTable,
-    LabelTableError,
-    read_label_table,
-    write_label_table,
-)
+from realmnet.curation.label_schema import PSMM, LabelSchema
+from realmnet.curation.label_table import LabelTable, read_label_table, write_label_table
 from realmnet.curation.outputs import staged
 from realmnet.curation.partition import group_k_fold, split_patients, stratified_partition
 from realmnet.curation.protocols import (
@@ -31,7 +25,7 @@ from realmnet.curation.schema_file import read_schema
 from realmnet.curation.sources import order_sources, sources_of
 from realmnet.curation.statistics import class_counts, label_flows, overview, read_people
 from realmnet.curation.subsets import k_shot, nested_subsets
-from realmnet.errors import InputError
+from realmnet.errors import InputError, LabelTableError
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realmnet.curation.label_table import PSMM, LabelSchema
+from realmnet.curation.label_schema import PSMM, LabelSchema
 from realmnet.curation.partition import (
     check_no_other_split,
     group_k_fold,

@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2
 
-from realmnet.curation.label_table import PSMM, read_label_table
+from realmnet.curation.label_schema import PSMM
+from realmnet.curation.label_table import read_label_table
 from realmnet.curation.sources import sources_of
 from realmnet.curation.synthetic import (
     LABEL_SETS,

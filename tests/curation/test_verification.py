@@ -8,7 +8,8 @@ import pytest
 from curation_samples import draw_picture, psmm_table
 from sklearn.metrics import cohen_kappa_score
 
-from realmnet.curation.label_table import PSMM, LabelTable, write_label_table
+from realmnet.curation.label_schema import PSMM
+from realmnet.curation.label_table import LabelTable, write_label_table
 from realmnet.curation.pictures import write_picture
 from realmnet.curation.quality import Quality, measure_quality, worst_first
 from realmnet.curation.verification import agreement, verify_labels, verify_pictures
@@ -150,7 +151,7 @@ def test_kappa_needs_common_pictures():
     with pytest.raises(InputError, match='no picture in common'):
         agreement(one, two)
     with pytest.raises(InputError, match='different classes'):
-        from realmnet.curation.label_table import LabelSchema
+        from realmnet.curation.label_schema import LabelSchema
 
         agreement(one, LabelTable(two.frame, LabelSchema('x', ('S0', 'S1')), 'b'))
 

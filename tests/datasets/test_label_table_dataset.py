@@ -3,11 +3,10 @@ import pytest
 from mmengine.config import ConfigDict
 from PIL import Image
 
-from realmnet.curation.label_table import LabelTableError
 from realmnet.datasets import LabelTableDataset, PSMMDataset
 from realmnet.datasets.preflight import check_data
 from realmnet.engine.metric import MultiLabelReport
-from realmnet.errors import InputError
+from realmnet.errors import InputError, LabelTableError
 from realmnet.evaluation.predictions import read_predictions
 
 HEADER = 'S0,S1,A0,A1,A2,A3,A4,filename,ID\n'

@@ -15,7 +15,7 @@ from PIL import Image
 
 import realmnet.plugin  # noqa: F401
 from realmnet.curation.borders import find_field
-from realmnet.curation.label_table import PSMM, LabelSchema
+from realmnet.curation.label_schema import PSMM, LabelSchema
 from realmnet.curation.prepare import PrepareSettings, prepare_picture
 from realmnet.deployment.deployed_network import DeployedNetwork
 from realmnet.deployment.describe import describe, how_prepared

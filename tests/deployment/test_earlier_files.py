@@ -15,7 +15,7 @@ from model_files import patches, write_model
 
 from realmnet.apis import Inferencer
 from realmnet.apis.folder import infer_folder
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_schema import PSMM
 from realmnet.deployment.description import KEY, ModelDescription
 from realmnet.deployment.export import write_onnx, write_sealed
 from realmnet.deployment.model_file import load_model

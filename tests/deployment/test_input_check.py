@@ -13,7 +13,8 @@ from model_files import small_description, write_model
 from realmnet.apis import Inferencer
 from realmnet.apis.folder import infer_folder
 from realmnet.apis.one_picture import Examiner
-from realmnet.curation.label_table import PSMM, LabelSchema, read_label_table
+from realmnet.curation.label_schema import PSMM, LabelSchema
+from realmnet.curation.label_table import read_label_table
 from realmnet.curation.pictures import read_any_picture
 from realmnet.deployment.description import ModelDescription
 from realmnet.deployment.export import export_model

@@ -10,7 +10,7 @@ from PIL import Image
 
 from realmnet.apis import Inferencer
 from realmnet.apis.folder import infer_folder
-from realmnet.curation.label_table import LabelSchema
+from realmnet.curation.label_schema import LabelSchema
 from realmnet.deployment.description import ModelDescription
 from realmnet.deployment.export import export_model
 from realmnet.deployment.model_file import load_model

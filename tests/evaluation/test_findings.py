@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from realmnet.curation.label_table import PSMM, LabelSchema
+from realmnet.curation.label_schema import PSMM, LabelSchema
 from realmnet.errors import InputError
 from realmnet.evaluation.decoding import decide
 from realmnet.evaluation.diagnosis import eye_of, pathologic_myopia, patient_of

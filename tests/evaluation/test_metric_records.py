@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_schema import PSMM
 from realmnet.errors import InputError
 from realmnet.evaluation import comparison, evaluate, metric_records
 from realmnet.evaluation.bootstrap import effective_units, replicate

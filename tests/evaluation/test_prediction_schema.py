@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from realmnet.curation.label_table import PSMM, LabelSchema
+from realmnet.curation.label_schema import PSMM, LabelSchema
 from realmnet.errors import InputError
 from realmnet.evaluation.evaluate import evaluate
 from realmnet.evaluation.predictions import Predictions, read_predictions, write_predictions

@@ -3,7 +3,7 @@ import pytest
 from scipy import special, stats
 from sklearn.metrics import precision_score
 
-from realmnet.curation.label_table import PSMM, LabelSchema
+from realmnet.curation.label_schema import PSMM, LabelSchema
 from realmnet.errors import InputError
 from realmnet.evaluation.evaluate import evaluate
 from realmnet.evaluation.evaluation_table import STATED

@@ -14,7 +14,7 @@ from PIL import Image
 
 from realmnet.apis import Inferencer
 from realmnet.curation.borders import find_field
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_schema import PSMM
 from realmnet.deployment.description import KEY
 from realmnet.deployment.description_hook import describe_config
 from realmnet.engine.config import load_config

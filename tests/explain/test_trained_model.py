@@ -15,7 +15,7 @@ from PIL import Image
 
 from realmnet.apis import Inferencer
 from realmnet.apis.one_picture import Examiner
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_schema import PSMM
 from realmnet.deployment import trained_model
 from realmnet.deployment.deployed_network import DeployedNetwork
 from realmnet.deployment.description import KEY, ModelDescription, Preprocessing

@@ -22,7 +22,7 @@ from bad_files import huge_png
 from model_files import patches, write_model
 from PIL import Image
 
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_schema import PSMM
 
 pytest.importorskip('gradio', reason='the page needs gradio: pip install -e .[demo]')
 playwright = pytest.importorskip('playwright.sync_api', reason='playwright is not installed')

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_schema import PSMM
 from realmnet.errors import InputError
 from realmnet.reporting.published import (
     ABLATIONS,

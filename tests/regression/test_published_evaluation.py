@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from realmnet.curation.label_table import PSMM, read_label_table
+from realmnet.curation.label_schema import PSMM
+from realmnet.curation.label_table import read_label_table
 from realmnet.evaluation.bootstrap import PUBLISHED_DRAWS, replicate
 from realmnet.evaluation.decoding import exclusive_groups
 from realmnet.evaluation.intervals import published

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_schema import PSMM
 from realmnet.evaluation.predictions import Predictions
 from realmnet.reporting.outcome import Outcome
 

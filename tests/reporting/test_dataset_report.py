@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from realmnet.curation.label_table import PSMM, LabelSchema, LabelTable
+from realmnet.curation.label_schema import PSMM, LabelSchema
+from realmnet.curation.label_table import LabelTable
 from realmnet.curation.protocols import Counts
 from realmnet.errors import InputError
 from realmnet.reporting.dataset_figures import (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from realmnet.curation.content import Content
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_schema import PSMM
 from realmnet.errors import InputError
 from realmnet.evaluation.findings import findings_of
 from realmnet.reporting.findings_table import (

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from realmnet.curation.label_schema import PSMM, ClassGroup, LabelSchema
+from realmnet.curation.class_groups import ClassGroup
+from realmnet.curation.label_schema import PSMM, LabelSchema
 from realmnet.evaluation.findings import Units, findings_of, refuse
 from realmnet.reporting.contact_sheet import headline
 from realmnet.reporting.findings_report import _units

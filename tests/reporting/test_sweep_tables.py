@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from outcome_samples import cell, predictions
 
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_schema import PSMM
 from realmnet.evaluation.comparison import compare, holm
 from realmnet.evaluation.evaluate import evaluate
 from realmnet.reporting.border_tables import count_borders, table_a3, table_a4

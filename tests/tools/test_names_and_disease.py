@@ -11,7 +11,7 @@ import pytest
 from model_files import patches, small_description, write_model
 from PIL import Image
 
-from realmnet.curation.label_table import PSMM
+from realmnet.curation.label_schema import PSMM
 from realmnet.evaluation.predictions import Predictions, read_predictions, write_predictions
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from realmnet import cli
-from realmnet.curation.label_table import PSMM, read_label_table
+from realmnet.curation.label_schema import PSMM
+from realmnet.curation.label_table import read_label_table
 from realmnet.errors import InputError
 from realmnet.evaluation.clinical_simulation import clinical_coverage
 from realmnet.evaluation.decoding import exclusive_groups, graded_scale

@@ -22,7 +22,8 @@ import numpy as np
 from realmnet.apis import Inferencer
 from realmnet.cli import run
 from realmnet.curation.content import content_of
-from realmnet.curation.label_table import LabelSchema, read_label_table
+from realmnet.curation.label_schema import LabelSchema
+from realmnet.curation.label_table import read_label_table
 from realmnet.curation.pictures import list_pictures, read_any_picture
 from realmnet.errors import InputError
 from realmnet.reporting.contact_sheet import draw_sheet, write_thumbnail

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from realmnet.cli import run
-from realmnet.curation.label_table import PSMM, read_label_table
+from realmnet.curation.label_schema import PSMM
+from realmnet.curation.label_table import read_label_table
 from realmnet.errors import InputError
 from realmnet.evaluation.bootstrap import PUBLISHED_DRAWS, replicate
 from realmnet.evaluation.decoding import exclusive_groups

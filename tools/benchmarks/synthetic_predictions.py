@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from realmnet.cli import run
-from realmnet.curation.label_table import PSMM, read_label_table
+from realmnet.curation.label_schema import PSMM
+from realmnet.curation.label_table import read_label_table
 from realmnet.evaluation.decoding import exclusive_groups
 from realmnet.evaluation.predictions import Predictions, write_predictions
 from realmnet.evaluation.synthetic import calibrated_scores

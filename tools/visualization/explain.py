@@ -10,7 +10,8 @@ from PIL.PngImagePlugin import PngInfo
 from realmnet.cli import run
 from realmnet.curation.content import told, unchanged
 from realmnet.curation.identifiers import clean_name
-from realmnet.curation.label_table import LabelSchema, read_label_table
+from realmnet.curation.label_schema import LabelSchema
+from realmnet.curation.label_table import read_label_table
 from realmnet.curation.outputs import make_folder, not_writable
 from realmnet.curation.synthetic import in_synthetic
 from realmnet.curation.synthetic_marks import MARK, any_synthetic

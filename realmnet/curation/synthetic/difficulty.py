@@ -11,7 +11,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from realmnet.curation.label_table import PSMM, read_label_table
+from realmnet.curation.label_schema import PSMM
+from realmnet.curation.label_table import read_label_table
 from realmnet.curation.pictures import read_any_picture
 from realmnet.curation.synthetic.writer import PICTURES, SPLITS
 

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from realmnet.curation.label_table import FILENAME, PATIENT, PSMM, LabelTable, write_label_table
+from realmnet.curation.label_schema import FILENAME, PATIENT, PSMM
+from realmnet.curation.label_table import LabelTable, write_label_table
 from realmnet.curation.partition import split_patients
 from realmnet.curation.resampling import MLRUS
 from realmnet.curation.synthetic.acquisition import Shot, take_picture
