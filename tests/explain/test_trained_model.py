@@ -173,7 +173,13 @@ def test_a_config_may_stand_beside_a_file_that_says_the_same(trained_files, pack
 def test_a_config_that_contradicts_the_file_is_refused(trained_files, packed, tmp_path):
     other = tuple('abcdefg')
     names = described(
-        tmp_path / 'a.pth', packed, classes=other, class_names=(), diagnosis=(), schema='letters'
+        tmp_path / 'a.pth',
+        packed,
+        classes=other,
+        class_names=(),
+        diagnosis=(),
+        schema='letters',
+        meaning=None,
     )
     with pytest.raises(InputError, match=r"a\.pth: was trained on classes \['a', 'b'.*config\.py"):
         TrainedModel(trained_files[0], names)
