@@ -28,4 +28,8 @@ if [ "${1:-}" = --all ]; then
 fi
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
-exec .venv/bin/python -m pytest "${selection[@]}" "$@"
+# One worker a core, of one thread each: threads of several workers get in each other's way. The
+# tests of a file stay together, since they share what is costly to make.
+export OMP_NUM_THREADS=1
+exec .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+    "${selection[@]}" "$@"
