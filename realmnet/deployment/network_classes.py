@@ -75,7 +75,7 @@ def _class_of(part: str, name: str) -> type:
     kind = MODELS.module_dict.get(name)  # MODELS.get would import what it is told
     listed = name in MMPRETRAIN[part] and kind is not None
     if not listed and not (isinstance(kind, type) and vars(kind).get('describable') is True):
-        raise unknown_class(part, name)
+        raise unknown_class(part, name, registered=kind is not None)
     return kind
 
 

@@ -162,11 +162,24 @@ def check_network(network: Any) -> None:
                 _check_argument(f'network.{part}', key, value, inside=0)
 
 
-def unknown_class(part: str, name: Any) -> InputError:
-    """Make the error of a class that no description may name."""
+def unknown_class(part: str, name: Any, registered: bool = False) -> InputError:
+    """Make the error of a class that no description may name.
+
+    Args:
+        part: Of the network.
+        name: Of the class.
+        registered: Whether there is such a class.
+    """
+    expected = (
+        f'network.{part}.type is {reprlib.repr(name)}, expected one of the '
+        f'{len(MMPRETRAIN[part])} classes of mmpretrain in realmnet/deployment/network_rules.py, '
+        'or a class of your own that says describable = True in its body'
+    )
+    if registered:
+        return InputError(f'{expected}: this one says nothing, so it trains and cannot be packed')
     return InputError(
-        f'network.{part}.type is {reprlib.repr(name)}, expected one of {list(MMPRETRAIN[part])} '
-        'of mmpretrain, or a class of this project that says describable = True'
+        f'{expected} and is imported: no class of that name is known here; name its module in '
+        'realmnet/plugin.py'
     )
 
 

@@ -107,7 +107,7 @@ def check_activation(head: nn.Module | None, metainfo: Mapping) -> None:
         names = [schema.classes[i] for i in group]
         raise InputError(
             f'the label schema {schema.name!r} has softmax for the group {names}, but '
-            f'model.head.loss is {name}, which trains each of them by itself: set '
+            f'model.head.loss is {name}, which does not train just these together: set '
             "model.head.loss=dict(type='GroupCrossEntropyLoss', "
             f"groups={[list(g) for g in schema.softmax_groups]}), or activation='sigmoid' in the "
             'group'
@@ -122,5 +122,5 @@ def check_activation(head: nn.Module | None, metainfo: Mapping) -> None:
     if said and not isinstance(head, GroupActivation):
         raise InputError(
             f'the label schema {schema.name!r} has softmax, but model.head.type is {kind}, which '
-            'takes the sigmoid of every class; use GroupLinearHead or ResidualAttentionHead'
+            'does not give it; use GroupLinearHead or ResidualAttentionHead'
         )

@@ -19,7 +19,7 @@ from realmnet.evaluation.bootstrap import (
 )
 from realmnet.evaluation.decoding import decide
 from realmnet.evaluation.diagnosis import UNITS, pathologic_myopia
-from realmnet.evaluation.evaluation_notes import diagnosis_note, notes_of
+from realmnet.evaluation.evaluation_notes import diagnosis_note, notes_of, truth_notes
 from realmnet.evaluation.evaluation_table import STATED, Evaluation, Row
 from realmnet.evaluation.intervals import DEFAULT_METHOD, Intervals, interval, published
 from realmnet.evaluation.metric_records import metric_of
@@ -121,6 +121,7 @@ def evaluate(
         notes.append(str(predictions.info['recalibration_note']))
     notes.append(threshold_note(thresholds))
     notes += diagnosis_note(predictions) if diagnosis else []
+    notes += truth_notes(predictions)
     for group, inside in groups_of_rows.items():
         part = predictions.take(inside)
         plan = make_plan(part.truth, part.scores, schema, cut)

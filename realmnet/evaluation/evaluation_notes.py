@@ -11,6 +11,9 @@ from realmnet.evaluation.evaluation_table import Row, clinical_name, is_printed
 from realmnet.evaluation.metric_records import metric_of
 from realmnet.evaluation.predictions import Predictions
 
+# Scores may be written with few digits.
+_ROUNDED = 0.05
+
 
 def diagnosis_note(predictions: Predictions) -> list[str]:
     """Say where the diagnosis comes from, unless the predictions say so themselves."""
@@ -23,6 +26,29 @@ def diagnosis_note(predictions: Predictions) -> list[str]:
             f'is any of {", ".join(schema.diagnosis)}.'
         ]
     return ['No diagnosis: the predictions do not say which classes mean a disease.']
+
+
+def truth_notes(predictions: Predictions) -> list[str]:
+    """Say where truth or scores contradict what the schema says of a group."""
+    schema, notes = predictions.schema, []
+    for group in schema.groups:
+        places = list(schema.positions(group))
+        odd = np.flatnonzero(predictions.truth[:, places].sum(1) != 1)
+        if group.exclusive and len(odd):
+            notes.append(
+                f'{len(odd)} picture(s) have none or several of {", ".join(group.classes)}, of '
+                f'which every picture has one ({predictions.filenames[odd[0]]} is the first): '
+                'their truth is as the file says, and kappa leaves them out.'
+            )
+        sums = predictions.scores[:, places].sum(1)
+        odd = np.flatnonzero(np.abs(sums - 1) > _ROUNDED)
+        if group.activation == 'softmax' and len(odd):
+            notes.append(
+                f'The scores of {", ".join(group.classes)} do not add up to 1 in {len(odd)} '
+                f'picture(s) ({predictions.filenames[odd[0]]} is the first: {sums[odd[0]]:.3g}), '
+                'as those of softmax do.'
+            )
+    return notes
 
 
 def notes_of(rows: list[Row], predictions: Predictions, settings: dict) -> list[str]:

@@ -82,7 +82,7 @@ class Recalibration:
             f'Scores recalibrated by {how or "isotonic curves"} fitted on '
             f'{self.source or "a development split"} ({self.images} images)'
         )
-        return f'{text}; as they were: {", ".join(kept)}.' if kept else f'{text}.'
+        return f'{text}; left as they were: {", ".join(kept)}.' if kept else f'{text}.'
 
     def apply(self, scores: np.ndarray, classes: Sequence[str]) -> np.ndarray:
         """Recalibrate scores.

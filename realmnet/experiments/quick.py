@@ -50,8 +50,8 @@ def run_config(cfg: Config, options: Mapping, quick: bool) -> tuple[Config, list
 
     Args:
         cfg: As read; it is changed.
-        options: ``--cfg-options``. Those of the data count before it is decided which pictures a
-            quick run takes, too.
+        options: ``--cfg-options``. They count before it is decided which pictures a quick run
+            takes, too.
         quick: Whether to shrink it.
 
     Returns:
@@ -62,8 +62,7 @@ def run_config(cfg: Config, options: Mapping, quick: bool) -> tuple[Config, list
     """
     said: list[str] = []
     if quick:
-        of_data = [k for k in options if k == 'data_root' or '_dataloader.dataset.' in k]
-        apply_options(cfg, {key: options[key] for key in of_data})
+        apply_options(cfg, options)
         cfg, said = make_quick_and_say(cfg)
     else:
         cfg.pop('quick', None)  # nothing reads it any more

@@ -16,7 +16,8 @@ from realmnet.reporting.curves import how_many
 from realmnet.reporting.style import INK, caption, paper_style, readable
 
 _CELL = 0.52  # inches
-_LINE = 10  # characters of a class name, after which it is broken
+_CHARACTER = 0.058  # inches
+_LINE, _LONGEST_LINE = 10, 16  # characters of a class name, after which it is broken
 
 
 def confused_groups(predictions: Predictions) -> list[ClassGroup]:
@@ -71,14 +72,20 @@ def confusion_figure(predictions: Predictions) -> Figure:
     """
     groups = confused_groups(predictions)
     if not groups:
+        for group in predictions.schema.groups:
+            if group.exclusive:
+                _decisions(predictions, group)  # says which picture is in the way
         raise InputError(
             f'the schema {predictions.schema.name!r} has no exclusive group of which every picture '
             'has one class, so nothing can be confused; name the groups in the label schema'
         )
     sizes = [len(group.classes) for group in groups]
+    lines = [line for g in groups for name in _names(predictions, g) for line in name.split('\n')]
+    longest = max(map(len, lines))
+    cell = max(_CELL, _CHARACTER * longest)
     with paper_style():
-        wide = sum(_CELL * size + 0.85 for size in sizes) + 0.5
-        figure = Figure(figsize=(wide, _CELL * max(sizes) + 0.7), layout='constrained')
+        wide = sum(cell * size + cell + 0.35 for size in sizes) + 0.5
+        figure = Figure(figsize=(wide, cell * max(sizes) + 0.7), layout='constrained')
         panels = figure.subplots(1, len(groups), squeeze=False, width_ratios=sizes)[0]
         for axes, group in zip(panels, groups, strict=True):
             picture = _panel(axes, predictions, group)
@@ -101,7 +108,7 @@ def _panel(axes: Axes, predictions: Predictions, group: ClassGroup):
         look = dict(ha='center', va='center', color=ink)
         axes.text(column, row - 0.12, f'{100 * share[row, column]:.1f} %', fontsize=7.5, **look)
         axes.text(column, row + 0.22, f'{number:,}', fontsize=6, **look)
-    names = [textwrap.fill(readable(c, predictions.schema), _LINE) for c in group.classes]
+    names = _names(predictions, group)
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
     word = f'{weights}-weighted kappa' if weights else 'kappa'
@@ -113,6 +120,13 @@ def _panel(axes: Axes, predictions: Predictions, group: ClassGroup):
     return picture
 
 
+def _names(predictions: Predictions, group: ClassGroup) -> list[str]:
+    """Readable names in short lines, words whole where they are not very long."""
+    names = [readable(name, predictions.schema) for name in group.classes]
+    word = max(len(part) for name in names for part in name.split())
+    return [textwrap.fill(name, min(max(_LINE, word), _LONGEST_LINE)) for name in names]
+
+
 def _columns(predictions: Predictions, group: ClassGroup) -> tuple[np.ndarray, np.ndarray]:
     """Truth and scores of the classes of a group, (N, K) each."""
     places = [predictions.classes.index(name) for name in group.classes]
@@ -122,9 +136,11 @@ def _columns(predictions: Predictions, group: ClassGroup) -> tuple[np.ndarray, n
 def _decisions(predictions: Predictions, group: ClassGroup) -> tuple[np.ndarray, np.ndarray]:
     """True and predicted class of each picture, as positions in the group."""
     truth, scores = _columns(predictions, group)
-    if (truth.sum(1) != 1).any():
+    odd = np.flatnonzero(truth.sum(1) != 1)
+    if len(odd):
         raise InputError(
-            f'a picture has none or several of {list(group.classes)}, and its confusion needs '
-            'exactly one; correct the truth'
+            f'{predictions.filenames[odd[0]]}: a picture has none or several of '
+            f'{list(group.classes)} ({len(odd)} such picture(s)), and its confusion needs exactly '
+            'one; correct the truth'
         )
     return truth.argmax(1), scores.argmax(1)

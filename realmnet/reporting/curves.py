@@ -19,6 +19,7 @@ from realmnet.reporting.style import (
     FAINT,
     caption,
     grid_of,
+    panel_title,
     paper_style,
     readable,
     unit_square,
@@ -86,7 +87,7 @@ def ranking_curves(
                 colour = COLOURS[i % len(COLOURS)]
                 _curve(panels[c], predictions, c, kind, colour, _digits(value), cuts[name][c])
             _finish(panels[c], kind, x if c >= len(classes) - 4 else '', y if c % 4 == 0 else '')
-            panels[c].set_title(f'{readable(label, schema)} ({positives[c]:,})')
+            panels[c].set_title(panel_title(f'{readable(label, schema)} ({positives[c]:,})'))
             corner = 'lower right' if kind == 'roc' else 'lower left'
             panels[c].legend(title=metric, loc=corner, handlelength=1.2, alignment='left',
                              borderaxespad=0.2, frameon=True, framealpha=0.7,
@@ -209,9 +210,9 @@ def calibration_curves(sets: Mapping[str, Predictions], bins: int = 10) -> Figur
             unit_square(axes, 'mean score' if c >= len(classes) - 4 else '',
                         'share present' if c % 4 == 0 else '')  # fmt: skip
             if len(sets) == 1:
-                axes.set_title(f'{readable(label, schema)}, error {text}')
+                axes.set_title(panel_title(f'{readable(label, schema)}, error {text}'))
                 continue
-            axes.set_title(readable(label, schema))
+            axes.set_title(panel_title(readable(label, schema)))
             axes.legend(title='error', loc='upper left', handlelength=1.2, alignment='left',
                         borderaxespad=0.2, frameon=True, framealpha=0.7,
                         edgecolor='none')  # fmt: skip

@@ -10,7 +10,15 @@ from matplotlib.figure import Figure
 
 from realmnet.curation.label_schema import LabelSchema
 from realmnet.evaluation.decision_curve import DecisionCurve
-from realmnet.reporting.style import COLOURS, INK, caption, grid_of, paper_style, readable
+from realmnet.reporting.style import (
+    COLOURS,
+    INK,
+    caption,
+    grid_of,
+    panel_title,
+    paper_style,
+    readable,
+)
 
 _GREY = '#7F7F7F'
 
@@ -46,7 +54,7 @@ def decision_figure(
             about = mine[0]
             share = f'{100 * about.prevalence:.3g} %{" stated" * about.stated}'
             of = readable(about.of, schema) if about.of in schema.classes else about.of
-            axes.set_title(f'{of} ({share})')
+            axes.set_title(panel_title(f'{of} ({share})'))
             axes.set_xlabel('threshold probability' if place >= len(first) - columns else '')
             axes.set_ylabel('net benefit' if place % columns == 0 else '')
         handles = panels[0].get_lines()

@@ -60,6 +60,7 @@ def model_card(
         classes=', '.join(_readable(description)),
         meaning=_meaning(description.label_schema),
         use=_use(description.label_schema),
+        calibration=_calibration(description),
         training=_training(description),
         thresholds=f'{_recalibration(description)}{_thresholds(description)}',
         metrics=_performance(evaluation, description),
@@ -124,6 +125,12 @@ def _training(description: ModelDescription) -> str:
     return lay_out(['', 'value'], rows, 'markdown')
 
 
+def _calibration(description: ModelDescription) -> str:
+    if description.recalibration is None:
+        return 'Scores are not calibrated probabilities of disease.'
+    return 'Scores were recalibrated, see below; elsewhere they may be off again.'
+
+
 def _recalibration(description: ModelDescription) -> str:
     fitted = description.recalibration
     return f'{fitted.note} Thresholds are for these scores.\n\n' if fitted else ''
@@ -143,6 +150,11 @@ def _thresholds(description: ModelDescription) -> str:
     table = lay_out(['decision', 'threshold'], rows, 'markdown')
     undefined = ', '.join(chosen.undefined)
     note = f'\n\nLeft at .5 for want of positives or negatives: {undefined}.' if undefined else ''
+    if description.label_schema.exclusive:
+        note += (
+            '\n\nFindings take the highest score of a group of which exactly one holds, whatever '
+            'its threshold.'
+        )
     return (
         f'Chosen by the rule {rule} on {chosen.images:,} pictures of the development split.\n\n'
         f'{table}{note}'
@@ -164,11 +176,15 @@ def _performance(evaluation: str | Path | None, description: ModelDescription) -
         return 'Not measured for this card.'
     content = _read(Path(evaluation))
     table: dict[str, dict[str, str]] = {}
+    grouped = {name for group in description.label_schema.exclusive for name in group}
     for row in content['rows']:
         metric = _COLUMN_OF.get(row['metric'], row['metric'])
-        left_out = row['part'] == 'consistent' or row['convention'] == 'published'
+        decided = row['part'] == 'consistent'
+        left_out = row['convention'] == 'published' or (decided and row['of'] not in grouped)
         if row['group'] == 'all' and metric in _COLUMNS and not left_out:
             subject = row['of'] or 'mean of the classes' if row['part'] == 'labels' else row['part']
+            if decided:
+                subject = f'{row["of"]}, highest of its group'
             cells = table.setdefault(subject, {'positives': _positives(row)})
             cells[metric] = _interval(row)
     missing = [name for name in description.classes if name not in table]

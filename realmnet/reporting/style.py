@@ -194,6 +194,16 @@ def _explained(name: str, words: str) -> str:
     return words if words.casefold().split()[: len(mine)] == mine else f'{name} {words}'
 
 
+def panel_title(text: str) -> str:
+    """Break the title of a panel of :func:`grid_of` into lines that fit above it.
+
+    Example:
+        >>> panel_title('D diabetic retinopathy, error 0.161').count(chr(10))
+        1
+    """
+    return textwrap.fill(text, 27)
+
+
 def unit_square(axes: Axes, x: str, y: str) -> None:
     """Label an axes whose both coordinates run from 0 to 1."""
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x, ylabel=y)

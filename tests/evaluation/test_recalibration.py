@@ -139,7 +139,7 @@ def test_classes_are_found_by_name_and_one_left_stays():
     swapped = found.apply(data.scores[:, ::-1], CLASSES[::-1])
     assert (swapped[:, ::-1] == found.apply(data.scores, CLASSES)).all()
     assert (swapped[:, 0] == data.scores[:, 2]).all()
-    assert found.note.endswith('as they were: G.')
+    assert found.note.endswith('left as they were: G.')
     with pytest.raises(InputError, match=r"is for \['M', 'N', 'G'\], the scores are of \['M'\]"):
         found.apply(data.scores[:, :1], ['M'])
 

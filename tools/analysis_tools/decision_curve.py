@@ -104,7 +104,7 @@ def main() -> None:
         if not args.of:
             reduced = [pathologic_myopia(part, u, args.diagnosis, names=names) for u in args.unit]
             subjects = [
-                (r, r.classes[0], f'{r.classes[0]} by {u}')
+                (r, r.classes[0], f'{part.schema.disease} by {u}')
                 for r, u in zip(reduced, args.unit, strict=True)
             ]
         curves[title] = [decision_curve(p, of, title=t, **settings) for p, of, t in subjects]
