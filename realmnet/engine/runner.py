@@ -87,7 +87,15 @@ class RealMRunner(Runner):
         Raises:
             InputError: As for :func:`realmnet.models.fit.check_fit`.
         """
-        built = super().build_model(model)
+        try:
+            built = super().build_model(model)
+        except (KeyError, ValueError, AssertionError) as error:
+            if isinstance(error, InputError) or not _of_libraries(error):
+                raise  # a mistake in code of one's own shows where it is
+            raise InputError(
+                f'model cannot be built ({type(error).__name__}: {" ".join(str(error).split())}); '
+                'correct model in the config'
+            ) from error
         check_fit(built, input_side(self.cfg, default=224))
         return built
 
@@ -299,3 +307,12 @@ def _revised(key: str, pairs: list[tuple[str, str]]) -> str:
     for pattern, replacement in pairs:
         key = re.sub(pattern, replacement, key)
     return key
+
+
+def _of_libraries(error: BaseException) -> bool:
+    """Whether an error was raised by code of the libraries that build networks."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    name = '' if trace is None else trace.tb_frame.f_globals.get('__name__', '')
+    return name.partition('.')[0] in ('mmcv', 'mmengine', 'mmpretrain', 'timm')

@@ -16,8 +16,9 @@ _POOLING = "neck=dict(type='GlobalAveragePooling')"
 def check_fit(model: nn.Module, side: int, place: str = 'model') -> None:
     """Check that the head takes what backbone and neck give, from shapes alone.
 
-    One picture goes through the model on the ``meta`` device, so that nothing is computed. A model
-    that cannot be run so, or has no ``backbone`` and ``head``, is passed by.
+    One picture goes through the model on the ``meta`` device, so that nothing is computed; one
+    that cannot be run there is tried with a black picture. A model without ``backbone`` and
+    ``head`` is passed by.
 
     Args:
         model: mmpretrain's ``ImageClassifier``; its parameters and its mode stay as they are.
@@ -40,7 +41,9 @@ def check_fit(model: nn.Module, side: int, place: str = 'model') -> None:
     head = getattr(model, 'head', None)
     if head is None or getattr(model, 'backbone', None) is None:
         return
-    features, shape = _run(model, head, side)
+    features, shape = _run(model, head, side, 'meta')
+    if features is None:
+        features, shape = _run(model, head, side, None)
     if features is None:
         return
     backbone = type(model.backbone).__name__
@@ -71,21 +74,25 @@ def check_fit(model: nn.Module, side: int, place: str = 'model') -> None:
 
 
 def _run(
-    model: nn.Module, head: nn.Module, side: int
+    model: nn.Module, head: nn.Module, side: int, device: str | None
 ) -> tuple[Tensor | None, tuple[int, ...] | None]:
-    """Last features that the head gets, and the shape that it gives; None what is not known."""
+    """Last features that the head gets, and the shape that it gives; None what is not known.
+
+    Without a device the model is run where it is.
+    """
     seen: list[Any] = []
     tensors = {
-        name: value.to('meta')
+        name: value.to(device or value.device)
         for name, value in (*model.named_parameters(), *model.named_buffers())
     }
+    place = torch.device(device or next(model.parameters()).device)
     modes = {module: module.training for module in model.modules()}
     handle = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     shape = None
     try:
         model.eval()
-        picture = torch.empty(1, 3, side, side, device='meta')
-        with torch.no_grad(), torch.device('meta'):
+        picture = torch.zeros(1, 3, side, side, device=place)
+        with torch.no_grad(), place:
             shape = tuple(functional_call(model, tensors, (picture,), {'mode': 'tensor'}).shape)
     except Exception:  # noqa: S110 (a head raises whatever wrong features make it raise)
         pass
