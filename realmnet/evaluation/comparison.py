@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 import numpy as np
 from scipy import stats
@@ -131,7 +132,9 @@ def compare(
         metrics = [*OVERALL, *(f'{m}_{c}' for m in BY_CLASS for c in classes)]
     for name in metrics:
         if name not in plans[0].names:
-            raise InputError(f'metric {name!r} is unknown; use some of {list(plans[0].names)}')
+            near = get_close_matches(name, plans[0].names, 3)
+            hint = f'did you mean {" or ".join(near)}?' if near else f'use {list(plans[0].names)}'
+            raise InputError(f'metric {name!r} is unknown; {hint}')
     if mode == 'published':
         drawn = [
             replicate(plan, bootstrap, None, PUBLISHED_DRAWS, seed + i, progress)

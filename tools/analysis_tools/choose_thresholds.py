@@ -76,6 +76,13 @@ def main() -> None:
     print(lay_out(['class', 'threshold'], rows, 'text'))
     if chosen.undefined:
         print(f'no positives or no negatives, left at .5: {", ".join(chosen.undefined)}')
+    every = [
+        name
+        for name, lowest in zip(predictions.classes, predictions.scores.min(0), strict=True)
+        if chosen.values[name] <= lowest and name not in chosen.undefined
+    ]
+    if every:
+        print(f'so low that every picture here counts as positive: {", ".join(every)}')
     if 'recalibration_note' in predictions.info:
         print(predictions.info['recalibration_note'])
     print(f'written to {target}')

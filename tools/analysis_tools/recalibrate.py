@@ -19,6 +19,7 @@ from realmnet.evaluation.recalibration import (
 )
 from realmnet.evaluation.tables import FORMATS, lay_out, marked_rows, span
 
+_NEEDED = ', '.join(f'{method} {least}' for method, least in LEAST.items())
 EXAMPLE = f"""examples:
   python tools/analysis_tools/recalibrate.py work_dirs/run/val.json --test work_dirs/run/test.json
   python tools/analysis_tools/recalibrate.py val.csv --method isotonic --leave A0 A4 \\
@@ -26,7 +27,7 @@ EXAMPLE = f"""examples:
 
 writes <checkpoint stem>.recalibration.json, which evaluate.py and choose_thresholds.py then find
 and pack.py takes with --recalibration. Thresholds come after it: choose them anew. The second file
-is reported and changes nothing. Patients needed with and without each class: {LEAST}.
+is reported and changes nothing. Patients needed with and without each class: {_NEEDED}.
 """
 HEADER = ('class', 'scores', 'positives', 'slope', 'intercept', 'in the large', 'ECE', 'Brier')
 
