@@ -37,8 +37,8 @@ def truth_notes(predictions: Predictions) -> list[str]:
         if group.exclusive and len(odd):
             notes.append(
                 f'{len(odd)} picture(s) have none or several of {", ".join(group.classes)}, of '
-                f'which every picture has one ({predictions.filenames[odd[0]]} is the first): '
-                'their truth is as the file says, and kappa leaves them out.'
+                f'which every picture has one ({predictions.filenames[odd[0]]} is the first); '
+                'correct their truth.'
             )
         sums = predictions.scores[:, places].sum(1)
         odd = np.flatnonzero(np.abs(sums - 1) > _ROUNDED)

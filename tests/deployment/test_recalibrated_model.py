@@ -103,4 +103,6 @@ def test_reports_say_it():
         model_card(one, 'm.pth', 'abc', 3),
     ):
         assert note in text
+    assert 'not calibrated' not in text
+    assert 'not calibrated probabilities' in model_card(small_description(), 'm.pth', 'abc', 3)
     assert 'recalibrated' not in model_words('m.pth', small_description())

@@ -127,3 +127,19 @@ def test_tools_take_the_schema_of_a_bare_csv(predictions, tmp_path, run):
     assert (status, 'leave --classes out' in told) == (1, True)
     status, _, told = run('evaluate.py', tmp_path / 'x.csv', '--disease-name', 'glaucoma')
     assert (status, "the disease 'glaucoma' names no class" in told) == (1, True)
+
+
+def test_truth_and_scores_that_contradict_a_group_are_said(predictions):
+    fields = {**FIELDS, 'groups': [{**FIELDS['groups'][0], 'activation': 'softmax'}]}
+    whole = predictions.scores / predictions.scores.sum(1, keepdims=True)
+    right = Predictions(
+        predictions.filenames, predictions.patients, whole, predictions.truth, PALM.classes
+    ).with_schema(LabelSchema(**fields))
+    assert not [n for n in evaluate(right, 0).notes if 'picture(s)' in n]
+    truth, scores = right.truth.copy(), right.scores.copy()
+    truth[5] = (1, 1, 0)
+    scores[7] = (0.9, 0.9, 0.9)
+    wrong = Predictions(right.filenames, right.patients, scores, truth, PALM.classes, right.info)
+    notes = '\n'.join(evaluate(wrong, 0).notes)
+    assert '1 picture(s) have none or several of N, H, P' in notes and '(2_right.jpg is' in notes
+    assert 'N, H, P do not add up to 1 in 1 picture(s) (3_right.jpg is the first: 2.7)' in notes

@@ -277,6 +277,21 @@ def test_own_pictures_stay_few_of_them(tmp_path, monkeypatch):
     assert sorted(tmp_path.rglob('*')) == before
 
 
+def test_options_count_before_pictures_are_taken(tmp_path):
+    root = own_data(tmp_path / 'mine', 12)
+    for split in ('train', 'val', 'test'):
+        table = pd.read_csv(root / f'{split}.csv')
+        table.columns = ['calm', 'leaky', 'scarred', *table.columns[3:]]
+        table.to_csv(root / f'{split}.csv', index=False)
+    options = {'data_root': str(root)}
+    options |= {
+        f'{split}_dataloader.dataset.schema.classes': ['calm', 'leaky', 'scarred']
+        for split in ('train', 'val', 'test')
+    }
+    small, _ = quick.run_config(load_config(CSV), options, quick=True)
+    assert [d.schema.classes for d in datasets(small)] == [['calm', 'leaky', 'scarred']] * 3
+
+
 def test_own_pictures_that_are_not_there_are_named():
     small, said = quick.make_quick_and_say(load_config(CSV))
     assert any('data/custom/train.csv is not there, so synthetic' in line for line in said)

@@ -66,6 +66,18 @@ def test_parts_that_do_not_fit(parts, sentence):
         check_fit(ImageClassifier(**parts), 64)
 
 
+def test_a_network_that_shapes_cannot_tell_is_tried_with_a_picture(monkeypatch):
+    model = ImageClassifier(backbone=RESNET, head=linear(512))
+
+    def only_real(x, forward=model.backbone.forward):
+        float(x.sum())  # fails on the meta device
+        return forward(x)
+
+    monkeypatch.setattr(model.backbone, 'forward', only_real)
+    with pytest.raises(InputError, match='add neck='):
+        check_fit(model, 64)
+
+
 def test_the_model_stays_as_it_is():
     model = ImageClassifier(RESNET, neck=POOLING, head=linear(512)).train()
     model.backbone.layer1.eval()

@@ -62,6 +62,10 @@ def test_a_group_without_one_true_class_has_none():
     assert confused_groups(broken) == [STAPHYLOMA]
     with pytest.raises(InputError, match=r'none or several of.*correct the truth'):
         confusion(broken, GRADE)
+    truth[5, :2] = 1
+    both = Predictions(model.filenames, model.patients, model.scores, truth, PSMM.classes)
+    with pytest.raises(InputError, match=r'P-5\.png: a picture has none or several .*1 such'):
+        confusion_figure(both)
     free = Predictions(model.filenames, model.patients, model.scores, truth, tuple('abcdefg'))
     with pytest.raises(InputError, match="schema 'unnamed' has no exclusive group"):
         confusion_figure(free)
