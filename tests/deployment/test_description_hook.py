@@ -110,7 +110,7 @@ def test_a_loss_that_contradicts_the_schema_is_refused_before_the_first_epoch(ru
             InputError, match=r"GroupCrossEntropyLoss, which makes .*'N', 'M'\] exclude"
         ):
             before(fields, 'GroupLinearHead', cross)
-    with pytest.raises(InputError, match=r'which takes the sigmoid of every class; use GroupLine'):
+    with pytest.raises(InputError, match=r'which does not give it; use GroupLine'):
         before(softmax, 'MultiLabelLinearClsHead', cross, 'test')
 
 
