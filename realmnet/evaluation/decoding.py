@@ -108,15 +108,3 @@ def exclusive_groups(classes: Sequence[str] | LabelSchema) -> tuple[tuple[str, .
         ()
     """
     return schema_of(classes).exclusive
-
-
-def graded_scale(classes: Sequence[str] | LabelSchema) -> tuple[int, ...] | None:
-    """Return the positions of the first ordered exclusive group of three classes or more.
-
-    Args:
-        classes: Class names, or their schema.
-
-    Returns:
-        Positions in rising severity, PSMM's A0 to A4; None without such a group.
-    """
-    return schema_of(classes).graded

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from realmnet import cli
-from realmnet.curation.label_schema import PSMM
+from realmnet.curation.label_schema import PSMM, schema_of
 from realmnet.curation.label_table import read_label_table
 from realmnet.errors import InputError
 from realmnet.evaluation.clinical_simulation import clinical_coverage
-from realmnet.evaluation.decoding import exclusive_groups, graded_scale
+from realmnet.evaluation.decoding import exclusive_groups
 from realmnet.evaluation.simulation import Population, coverage
 from realmnet.progress import Progress
 from realmnet.reporting.published import class_targets
@@ -98,7 +98,7 @@ def _print_clinical(population: Population, args: argparse.Namespace, units: int
         population,
         args.by,
         units,
-        graded_scale(population.classes),
+        schema_of(population.classes).graded,
         _PREVALENCES,
         args.sets,
         args.replicates,
